@@ -1,6 +1,7 @@
 import type { Credential } from '#core/desired-state';
 import type { LayerEvent } from '#core/progress';
 import type { Platform } from '#core/platform';
+import type { ListedImage } from '#core/presence';
 import type { Reference } from '#core/reference';
 
 /** What is asked of a container engine. Every failure is an `AgentError`; every call ends by itself or by its signal. */
@@ -59,16 +60,6 @@ export interface EngineInfo {
   readonly version: string;
   readonly platform: Platform;
   readonly store: 'classic' | 'containerd';
-}
-
-export interface ListedImage {
-  /** `sha256:` and 64 digits. */
-  readonly id: string;
-  /** `host/repository:tag`. */
-  readonly tags: readonly string[];
-  /** `host/repository@sha256:…`. */
-  readonly digests: readonly string[];
-  readonly sizeBytes: number;
 }
 
 export interface InspectedImage extends ListedImage {

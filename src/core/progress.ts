@@ -1,3 +1,10 @@
+/**
+ * Progress of one pull, folded from the engine's lines about layers.
+ *
+ * The classic image store names a layer's size only when its download begins, so percent weighs layers of unknown
+ * size as the mean of the known ones, and is held where a size that becomes known would make it fall.
+ */
+
 /** One line of the engine's answer to a pull that speaks of a layer. */
 export type LayerEvent =
   | { readonly kind: 'present' }
@@ -8,3 +15,153 @@ export type LayerEvent =
   | { readonly kind: 'pulled' }
   /** The engine tries the layer's download again by itself. */
   | { readonly kind: 'retrying' };
+
+type Stage = 'waiting' | 'downloading' | 'downloaded' | 'extracting' | 'pulled' | 'present';
+
+const STAGE_ORDER: readonly Stage[] = [
+  'waiting',
+  'downloading',
+  'downloaded',
+  'extracting',
+  'pulled',
+  'present',
+];
+
+interface LayerProgress {
+  readonly stage: Stage;
+  /** As the engine last said; a download that starts over falls back. */
+  readonly currentBytes: number;
+  /** The most that was ever seen. */
+  readonly downloadedBytes: number;
+  readonly totalBytes?: number;
+  /** Units of the engine's choice: bytes, or seconds where it knows no total. */
+  readonly extracted: number;
+  readonly extractedFraction: number;
+}
+
+export interface PullProgress {
+  readonly layers: ReadonlyMap<string, LayerProgress>;
+  /** 0…99; never falls. 100 is said only of an image that was seen in the engine. */
+  readonly percent: number;
+  /** Counts the lines in which something moved on; a stall is when it does not grow. */
+  readonly advances: number;
+}
+
+/** A pull of which the engine has said nothing yet. */
+export const NO_PROGRESS: PullProgress = { layers: new Map(), percent: 0, advances: 0 };
+
+const NEW_LAYER: LayerProgress = {
+  stage: 'waiting',
+  currentBytes: 0,
+  downloadedBytes: 0,
+  extracted: 0,
+  extractedFraction: 0,
+};
+
+/** Extraction reads from disk what download brought over the link: it is given a fifth of a layer's weight. */
+const DOWNLOAD_SHARE = 0.8;
+
+/** The progress after one more line about a layer. */
+export function foldLayer(progress: PullProgress, layerId: string, event: LayerEvent): PullProgress {
+  const before = progress.layers.get(layerId);
+  const after = toLayer(before ?? NEW_LAYER, event);
+  const layers = new Map(progress.layers).set(layerId, after);
+  return {
+    layers,
+    percent: Math.max(progress.percent, toPercent([...layers.values()])),
+    advances: progress.advances + (before === undefined || isAdvance(before, after) ? 1 : 0),
+  };
+}
+
+/** Bytes of several pulls together; a layer that they share is counted once. */
+export function sumBytes(pulls: Iterable<PullProgress>): { downloadedBytes: number; totalBytes: number } {
+  const layers = new Map<string, { downloadedBytes: number; totalBytes: number }>();
+  for (const pull of pulls) {
+    for (const [id, { downloadedBytes, totalBytes = 0 }] of pull.layers) {
+      const known = layers.get(id) ?? { downloadedBytes: 0, totalBytes: 0 };
+      layers.set(id, {
+        downloadedBytes: Math.max(known.downloadedBytes, downloadedBytes),
+        totalBytes: Math.max(known.totalBytes, totalBytes, downloadedBytes),
+      });
+    }
+  }
+  const sum = { downloadedBytes: 0, totalBytes: 0 };
+  for (const layer of layers.values()) {
+    sum.downloadedBytes += layer.downloadedBytes;
+    sum.totalBytes += layer.totalBytes;
+  }
+  return sum;
+}
+
+function toLayer(layer: LayerProgress, event: LayerEvent): LayerProgress {
+  switch (event.kind) {
+    case 'downloading': {
+      const totalBytes = Math.max(event.totalBytes ?? 0, layer.totalBytes ?? 0, event.currentBytes);
+      return {
+        ...layer,
+        stage: later(layer.stage, 'downloading'),
+        currentBytes: event.currentBytes,
+        downloadedBytes: Math.max(layer.downloadedBytes, event.currentBytes),
+        ...(event.totalBytes === undefined && layer.totalBytes === undefined ? {} : { totalBytes }),
+      };
+    }
+    case 'downloaded':
+      return { ...downloadedWhole(layer), stage: later(layer.stage, 'downloaded') };
+    case 'extracting': {
+      const fraction = event.total ? Math.min(event.current / event.total, 1) : 0;
+      return {
+        ...downloadedWhole(layer),
+        stage: later(layer.stage, 'extracting'),
+        extracted: event.current,
+        extractedFraction: Math.max(layer.extractedFraction, fraction),
+      };
+    }
+    case 'pulled':
+      return { ...downloadedWhole(layer), stage: later(layer.stage, 'pulled'), extractedFraction: 1 };
+    case 'present':
+      return { ...layer, stage: later(layer.stage, 'present') };
+    case 'waiting':
+    case 'retrying':
+      return layer;
+  }
+}
+
+const later = (a: Stage, b: Stage): Stage => (STAGE_ORDER.indexOf(b) > STAGE_ORDER.indexOf(a) ? b : a);
+
+const downloadedWhole = (layer: LayerProgress): LayerProgress =>
+  layer.totalBytes === undefined ? layer : { ...layer, downloadedBytes: layer.totalBytes };
+
+const isAdvance = (before: LayerProgress, after: LayerProgress): boolean =>
+  after.stage !== before.stage ||
+  after.currentBytes > before.currentBytes ||
+  after.extracted > before.extracted;
+
+function toPercent(layers: readonly LayerProgress[]): number {
+  const toFetch = layers.filter(({ stage }) => stage !== 'present');
+  const known = toFetch.flatMap(({ totalBytes }) => (totalBytes ? [totalBytes] : []));
+  const mean = known.length === 0 ? 1 : known.reduce((a, b) => a + b, 0) / known.length;
+  let weight = 0;
+  let done = 0;
+  for (const layer of toFetch) {
+    const layerWeight = layer.totalBytes || mean;
+    weight += layerWeight;
+    done += layerWeight * toFraction(layer);
+  }
+  return weight === 0 ? 0 : Math.min(Math.floor((100 * done) / weight), 99);
+}
+
+function toFraction(layer: LayerProgress): number {
+  switch (layer.stage) {
+    case 'waiting':
+      return 0;
+    case 'downloading':
+      return layer.totalBytes ? DOWNLOAD_SHARE * Math.min(layer.downloadedBytes / layer.totalBytes, 1) : 0;
+    case 'downloaded':
+      return DOWNLOAD_SHARE;
+    case 'extracting':
+      return DOWNLOAD_SHARE + (1 - DOWNLOAD_SHARE) * layer.extractedFraction;
+    case 'pulled':
+    case 'present':
+      return 1;
+  }
+}

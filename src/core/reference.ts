@@ -30,10 +30,13 @@ const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^sha256:[a-f0-9]{64}$/;
 const MAX_NAME_LENGTH = 255;
 
-/** Whether `text` is a registry's `host[:port]`, without scheme and path, with a port between 1 and 65535. */
+/**
+ * Whether `text` is a registry's `host[:port]`, without scheme and path, with a port between 1 and 65535, that Docker
+ * takes for a registry: before a repository, a host without a dot and a port would be a user name at Docker Hub.
+ */
 export function isRegistryAddress(text: string): boolean {
   const match = ADDRESS.exec(text);
-  if (match === null || text.length > MAX_NAME_LENGTH) return false;
+  if (match === null || text.length > MAX_NAME_LENGTH || !isRegistryByRule(text)) return false;
   const port = match[1];
   return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
 }
@@ -57,7 +60,7 @@ export function parseReference(text: string): PartialReference {
   }
   const slash = name.indexOf('/');
   const first = slash < 0 ? '' : name.slice(0, slash);
-  const hasRegistry = /[.:]/.test(first) || first === 'localhost' || first === UPSTREAM;
+  const hasRegistry = isRegistryByRule(first) || first === UPSTREAM;
   if (hasRegistry && !isRegistryAddress(toHost(first))) {
     throw new InvalidReference(`"${shown(first)}" is not a registry address (host[:port], no scheme)`);
   }
@@ -123,7 +126,10 @@ function checkRepository(repository: string, registry: string): void {
   }
 }
 
-const toHost = (address: string): string => resolveUpstream(address, 'parent');
+/** Docker's own rule for what is a registry and not the first component of a repository. */
+const isRegistryByRule = (first: string): boolean => /[.:]/.test(first) || first === 'localhost';
+
+const toHost = (address: string): string => resolveUpstream(address, 'localhost');
 
 /** A part of foreign text, cut to a length that fits into a message. */
 const shown = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 59)}…`);

@@ -1,0 +1,169 @@
+import { backoffMs, jitterMs } from '#core/backoff';
+import type { BackoffPolicy } from '#core/backoff';
+import type { ImageSpec } from '#core/desired-state';
+import { formatPlatform } from '#core/platform';
+import type { FailureReason } from '#core/reason';
+import { formatReference } from '#core/reference';
+
+/** Why the last attempt failed, and when the next one is due. */
+export interface Failure {
+  readonly reason: FailureReason;
+  readonly message: string;
+  /** Milliseconds since 1970; absent where only the operator can help. */
+  readonly retryAtMs?: number;
+}
+
+/** What the agent remembers of one desired image between two passes. Every change of it is a function below. */
+export interface ImageRecord {
+  /** What it is about; another key means another image, of which nothing is known. */
+  readonly key: string;
+  readonly pullRequest?: number;
+  /** Attempts that failed in a row. */
+  readonly attempts: number;
+  readonly failure?: Failure;
+  /** Asked for by `PullImages` or a changed `pullRequest`, until it is settled. `force`: pulled even if present. */
+  readonly demand?: { readonly force: boolean };
+  /** Whether the last demand that was settled ended in what was asked for. */
+  readonly demandMet?: boolean;
+  /** The generation of desired properties for which the registry was last asked for the tag's digest. */
+  readonly checkedGeneration: number;
+  readonly checkFailures: number;
+  /** When the tag is compared with the registry again, milliseconds since 1970. */
+  readonly nextCheckAtMs?: number;
+  /** The digest that the registry serves, as last heard. */
+  readonly servedDigest?: string;
+  /** As last seen in the engine; absent while it is not there. */
+  readonly seen?: { readonly digest?: string; readonly sinceMs: number };
+  readonly evictions: number;
+  /** No pull before this time: re-pulls after an eviction are spread. */
+  readonly notBeforeMs?: number;
+}
+
+/** What a transition depends on besides the record. */
+export interface Moment {
+  readonly nowMs: number;
+  /** In [0, 1). */
+  readonly random: number;
+  readonly generation: number;
+  readonly policy: BackoffPolicy & { readonly refreshIntervalSeconds: number };
+}
+
+/** The part of a specification that makes it another image when it changes. */
+export function toImageKey({ reference, registry, platform }: ImageSpec): string {
+  return [formatReference(reference), registry ?? '', platform ? formatPlatform(platform) : ''].join(' ');
+}
+
+/** The record for what is desired now: kept, renewed by a change of the desired properties, or begun. */
+export function toRecord(before: ImageRecord | undefined, spec: ImageSpec): ImageRecord {
+  const key = toImageKey(spec);
+  const request = spec.pullRequest === undefined ? {} : { pullRequest: spec.pullRequest };
+  if (before === undefined || before.key !== key) {
+    return { key, ...request, attempts: 0, checkedGeneration: -1, checkFailures: 0, evictions: 0 };
+  }
+  const { failure: _failure, ...rest } = before;
+  const isRequested = spec.pullRequest !== undefined && spec.pullRequest !== before.pullRequest;
+  return { ...rest, ...request, ...(isRequested ? { demand: { force: true } } : {}) };
+}
+
+/** Asked for now: the backoff is over. */
+export function demanded(record: ImageRecord, force: boolean): ImageRecord {
+  const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = record;
+  return { ...rest, demand: { force: force || (record.demand?.force ?? false) } };
+}
+
+/** A demand that ends without an attempt of its own. */
+export function settled(record: ImageRecord, isMet: boolean): ImageRecord {
+  if (record.demand === undefined) return record;
+  const { demand: _demand, ...rest } = record;
+  return { ...rest, demandMet: isMet };
+}
+
+/** Cancelled by `CancelPulls`: it stays so until desired changes or it is demanded. */
+export function cancelled(record: ImageRecord): ImageRecord {
+  const failure: Failure = { reason: 'Cancelled', message: 'Cancelled by CancelPulls.' };
+  return { ...settled(record, false), failure };
+}
+
+/** A pull brought the image. */
+export function pulled(record: ImageRecord, digest: string, moment: Moment): ImageRecord {
+  const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = settled(record, true);
+  return { ...rest, attempts: 0, seen: toSeen(record, digest, moment.nowMs), ...checkedNow(digest, moment) };
+}
+
+/** An attempt failed; it is tried again after a backoff unless nothing but the operator helps. */
+export function failed(
+  record: ImageRecord,
+  { reason, message }: Omit<Failure, 'retryAtMs'>,
+  moment: Moment,
+  isRetried = true,
+): ImageRecord {
+  const attempts = record.attempts + 1;
+  const retryAtMs = moment.nowMs + backoffMs(attempts, moment.policy, moment.random);
+  return {
+    ...settled(record, false),
+    attempts,
+    failure: { reason, message, ...(isRetried ? { retryAtMs } : {}) },
+  };
+}
+
+/** The way is clear again (another password is accepted, the manifest is there): tried at once, `attempts` kept. */
+export function cleared(record: ImageRecord): ImageRecord {
+  const { failure: _failure, ...rest } = record;
+  return rest;
+}
+
+/** The registry was asked for the tag of an image that the engine has. */
+export function checked(record: ImageRecord, digest: string, moment: Moment): ImageRecord {
+  const isUnmoved = record.seen?.digest === digest;
+  return { ...(isUnmoved ? settled(record, true) : record), ...checkedNow(digest, moment) };
+}
+
+/** The registry could not be asked: what the engine has stays good, and it is asked again after a backoff. */
+export function checkFailed(record: ImageRecord, moment: Moment): ImageRecord {
+  const checkFailures = record.checkFailures + 1;
+  return {
+    ...settled(record, false),
+    checkedGeneration: moment.generation,
+    checkFailures,
+    nextCheckAtMs: moment.nowMs + backoffMs(checkFailures, moment.policy, moment.random),
+  };
+}
+
+/** The engine was seen to have the image. */
+export function seen(record: ImageRecord, digest: string | undefined, nowMs: number): ImageRecord {
+  if (record.seen !== undefined && record.seen.digest === digest) return record;
+  return { ...record, seen: toSeen(record, digest, nowMs) };
+}
+
+/** It stands in the engine as wanted, whoever brought it: what failed before is over. */
+export function healed(record: ImageRecord): ImageRecord {
+  if (record.failure === undefined && record.attempts === 0) return record;
+  return { ...cleared(record), attempts: 0 };
+}
+
+/** The engine had it and has it no longer. The pull is spread over the first retry delay: a clean-up hits a fleet at once. */
+export function vanished(record: ImageRecord, moment: Moment): ImageRecord {
+  if (record.seen === undefined) return record;
+  const { seen: _seen, servedDigest: _servedDigest, ...rest } = record;
+  const spreadMs = moment.random * moment.policy.retryInitialSeconds * 1000;
+  return { ...rest, evictions: record.evictions + 1, notBeforeMs: moment.nowMs + Math.round(spreadMs) };
+}
+
+const toSeen = (
+  record: ImageRecord,
+  digest: string | undefined,
+  nowMs: number,
+): NonNullable<ImageRecord['seen']> => {
+  const sinceMs = record.seen?.digest === digest ? (record.seen?.sinceMs ?? nowMs) : nowMs;
+  return { ...(digest === undefined ? {} : { digest }), sinceMs };
+};
+
+function checkedNow(digest: string, { nowMs, random, generation, policy }: Moment): Partial<ImageRecord> {
+  const refreshMs = policy.refreshIntervalSeconds * 1000;
+  return {
+    servedDigest: digest,
+    checkedGeneration: generation,
+    checkFailures: 0,
+    ...(refreshMs > 0 ? { nextCheckAtMs: nowMs + jitterMs(refreshMs, random) } : {}),
+  };
+}

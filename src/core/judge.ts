@@ -1,0 +1,186 @@
+import type { ImageSpec, Settings } from '#core/desired-state';
+import type { Failure, ImageRecord } from '#core/image-record';
+import { findImage } from '#core/presence';
+import type { Presence } from '#core/presence';
+import { isInsideWindow, nextOpeningMs } from '#core/pull-window';
+import type { PullWindow } from '#core/pull-window';
+import { FAILURES } from '#core/reason';
+import type { WaitingReason } from '#core/reason';
+import type { Reference } from '#core/reference';
+import { toLoginDueMs } from '#core/registry-record';
+import { isDiskLow } from '#core/world';
+import type { Standing, World } from '#core/world';
+
+/** What should happen to one image, and what is told of it until then. */
+export interface Judgement {
+  readonly standing: Standing;
+  readonly want?:
+    | { readonly kind: 'pull' }
+    | { readonly kind: 'check' }
+    | { readonly kind: 'tag'; readonly id: string; readonly targets: readonly Reference[] };
+  /** A demand that has nothing left to do. */
+  readonly isDemandMet?: boolean;
+  /** False while the registry has still to be asked for the sake of the current desired properties. */
+  readonly isSettled: boolean;
+  /** When time alone changes this judgement, milliseconds since 1970. */
+  readonly wakeAtMs?: number;
+}
+
+const LOW_DISK_RECHECK_MS = 30_000;
+
+/** Judges one desired image that has no fault and is not being pulled. */
+export function judge(name: string, spec: ImageSpec, record: ImageRecord, world: World): Judgement {
+  const { engine } = world;
+  if (engine.kind === 'unavailable') {
+    return {
+      standing: { phase: 'Failed', reason: 'EngineUnavailable', message: engine.message },
+      isSettled: false,
+      ...(record.demand ? { isDemandMet: false } : {}),
+    };
+  }
+  const context = { engine: engine.platform, servedDigest: record.servedDigest };
+  const presence = findImage(spec, engine.index, engine.platforms, context);
+  const isForced = record.demand?.force ?? false;
+  if (presence.kind === 'present' && !isForced && !isOutdated(spec, record, presence)) {
+    return presence.missingTags.length > 0
+      ? judgeUntagged(name, presence, record, world)
+      : judgePresent(name, spec, { record, presence }, world);
+  }
+  return judgeAbsent(name, spec, record, world);
+}
+
+/** The registry serves another digest under the tag than the engine has. A pinned digest never moves. */
+function isOutdated(spec: ImageSpec, record: ImageRecord, presence: Presence & { kind: 'present' }): boolean {
+  if (spec.reference.digest !== undefined || record.servedDigest === undefined) return false;
+  return spec.pullPolicy === 'always' && presence.digest !== record.servedDigest;
+}
+
+function judgePresent(
+  name: string,
+  spec: ImageSpec,
+  { record, presence }: { record: ImageRecord; presence: Presence & { kind: 'present' } },
+  world: World,
+): Judgement {
+  const { image, digest } = presence;
+  const standing: Standing = { phase: 'Pulled', image, ...(digest === undefined ? {} : { digest }) };
+  const isCompared = spec.pullPolicy === 'always' && spec.reference.digest === undefined;
+  if (!isCompared) {
+    return { standing, isSettled: true, ...(record.demand ? { isDemandMet: true } : {}) };
+  }
+  const gate = toGate(spec, world);
+  if (gate.kind === 'failed') return { standing, isSettled: true };
+  const dueMs = toCheckDueMs(record, world);
+  const isSettled = record.demand === undefined && record.checkedGeneration === world.generation;
+  if (dueMs === undefined || gate.kind === 'pending') return { standing, isSettled };
+  if (dueMs > world.nowMs) return { standing, isSettled, wakeAtMs: dueMs };
+  return { standing, isSettled, ...(world.running.checks.has(name) ? {} : { want: { kind: 'check' } }) };
+}
+
+/** When the tag is compared with the registry: 0 for now, undefined for never. */
+function toCheckDueMs(record: ImageRecord, { generation, desired }: World): number | undefined {
+  if (record.demand !== undefined || record.checkedGeneration !== generation) return 0;
+  const isRefreshed = desired.settings.refreshIntervalSeconds > 0 || record.checkFailures > 0;
+  return isRefreshed ? record.nextCheckAtMs : undefined;
+}
+
+function judgeUntagged(
+  name: string,
+  { image, missingTags }: Presence & { kind: 'present' },
+  { failure }: ImageRecord,
+  world: World,
+): Judgement {
+  if (failure?.retryAtMs !== undefined && failure.retryAtMs > world.nowMs) {
+    return { standing: { phase: 'Failed', ...failure }, isSettled: false, wakeAtMs: failure.retryAtMs };
+  }
+  return {
+    standing: waiting('Queued', 'Waits to be tagged.'),
+    isSettled: false,
+    ...(world.running.tags.has(name) ? {} : { want: { kind: 'tag', id: image.id, targets: missingTags } }),
+  };
+}
+
+function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: World): Judgement {
+  const { nowMs, desired } = world;
+  const { failure, demand } = record;
+  if (failure !== undefined && failure.retryAtMs === undefined) {
+    return { standing: { phase: 'Failed', ...failure }, isSettled: true };
+  }
+  const gate = toGate(spec, world);
+  if (gate.kind === 'failed') return { standing: gate.standing, isSettled: true };
+  if (gate.kind === 'pending') {
+    return { standing: waiting('Queued', `Waits for the login at ${gate.registry}.`), isSettled: false };
+  }
+  if (desired.settings.paused) {
+    return { standing: waiting('Paused', 'settings.paused is true.'), isSettled: false };
+  }
+  const window = demand === undefined ? desired.settings.pullWindow : undefined;
+  const opensAtMs = window && !isInsideWindow(window, nowMs) ? nextOpeningMs(window, nowMs) : undefined;
+  if (failure !== undefined) return judgeFailed(name, failure, opensAtMs, world);
+  if (window !== undefined && opensAtMs !== undefined) {
+    const message = `Pulls start at ${formatStart(window)}.`;
+    return { standing: waiting('OutsideWindow', message), isSettled: false, wakeAtMs: opensAtMs };
+  }
+  const queued = waiting('Queued', 'Waits for a free place among the pulls.');
+  if (record.notBeforeMs !== undefined && record.notBeforeMs > nowMs) {
+    return { standing: queued, isSettled: false, wakeAtMs: record.notBeforeMs };
+  }
+  return toPullable(queued, world);
+}
+
+/** It stays `Failed` until an attempt begins: a retry that waits for its turn is no better news. */
+function judgeFailed(name: string, failure: Failure, opensAtMs: number | undefined, world: World): Judgement {
+  const { retry } = FAILURES[failure.reason];
+  // What a look at the registry's manifest can clear needs no pull, and so no window.
+  const isChecked = retry === 'check' || retry === 'login';
+  const retryAtMs = Math.max(failure.retryAtMs ?? 0, isChecked ? 0 : (opensAtMs ?? 0));
+  const standing: Standing = { phase: 'Failed', ...failure, retryAtMs };
+  if (retryAtMs > world.nowMs) return { standing, isSettled: true, wakeAtMs: retryAtMs };
+  if (!isChecked) return toPullable(standing, world);
+  return {
+    standing,
+    isSettled: true,
+    ...(world.running.checks.has(name) ? {} : { want: { kind: 'check' } }),
+  };
+}
+
+function toPullable(
+  standing: Standing,
+  { freeBytes, running, desired: { settings }, nowMs }: World,
+): Judgement {
+  if (isDiskLow(freeBytes, running, settings)) {
+    return {
+      standing: waiting('LowDisk', toLowDiskMessage(settings)),
+      isSettled: false,
+      wakeAtMs: nowMs + LOW_DISK_RECHECK_MS,
+    };
+  }
+  return { standing, isSettled: false, want: { kind: 'pull' } };
+}
+
+/** Holds no figure that changes by itself: the message is reported. */
+const toLowDiskMessage = ({ minFreeDiskMB }: Settings): string =>
+  `The engine's disk has less than ${minFreeDiskMB} MB (minFreeDiskMB) to spare.`;
+
+const formatStart = ({ startMinute, timeZone }: PullWindow): string => {
+  const twoDigits = (value: number): string => String(value).padStart(2, '0');
+  return `${twoDigits(Math.floor(startMinute / 60))}:${twoDigits(startMinute % 60)} ${timeZone}`;
+};
+
+const waiting = (reason: WaitingReason, message: string): Standing => ({ phase: 'Waiting', reason, message });
+
+type Gate =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'pending'; readonly registry: string }
+  | { readonly kind: 'failed'; readonly standing: Standing };
+
+/** Whether the image's registry lets anything through: one login stands for all its images. */
+function toGate(spec: ImageSpec, world: World): Gate {
+  const record = spec.registry === undefined ? undefined : world.registries.get(spec.registry);
+  if (record === undefined || spec.registry === undefined) return { kind: 'open' };
+  const { login } = record;
+  if (login.kind === 'failed') {
+    const { reason, message, retryAtMs } = login;
+    return { kind: 'failed', standing: { phase: 'Failed', reason, message, retryAtMs } };
+  }
+  return toLoginDueMs(record) === 0 ? { kind: 'pending', registry: spec.registry } : { kind: 'open' };
+}

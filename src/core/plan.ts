@@ -1,0 +1,177 @@
+import type { DesiredImage, ImageSpec } from '#core/desired-state';
+import { toImageKey } from '#core/image-record';
+import { judge } from '#core/judge';
+import type { Judgement } from '#core/judge';
+import { formatReference, formatTagged } from '#core/reference';
+import { planRemovals } from '#core/retention';
+import { toLoginDueMs } from '#core/registry-record';
+import type { Action, CancelCause, RunningPull, Standing, World } from '#core/world';
+
+/** What to do now, where each image stands, and when to look again if nothing rings before. */
+export interface Plan {
+  readonly actions: readonly Action[];
+  /** In name order, one for each desired image. */
+  readonly standings: ReadonlyMap<string, Standing>;
+  /** Names whose demand ended without an attempt, and whether it was met. */
+  readonly settledDemands: ReadonlyMap<string, boolean>;
+  /** Every image is `Pulled`, and the registry has been asked for each that the desired properties ask about. */
+  readonly isReady: boolean;
+  /** Milliseconds since 1970. */
+  readonly wakeAtMs?: number;
+}
+
+/** Manifest requests in flight at once; they are small, and the registry may stand at the end of a poor link. */
+const MAX_CONCURRENT_CHECKS = 4;
+
+/**
+ * Decides everything at once. Pure: the same world gives the same plan.
+ *
+ * Cancels what is no longer wanted or no longer moves, logs in where that is due, asks registries for digests, fills
+ * the free places with pulls by priority and name, tags, and removes what nobody lists any more.
+ */
+export function plan(world: World): Plan {
+  const judgements = new Map<string, Judgement>();
+  for (const [name, image] of world.desired.images) judgements.set(name, judgeEntry(name, image, world));
+  const cancels = planCancels(world);
+  const actions = [
+    ...cancels,
+    ...planLogins(world),
+    ...planTags(judgements),
+    ...planChecks(judgements, world),
+    ...(cancels.length > 0 || isCancelling(world) ? [] : planPulls(judgements, world)),
+    ...planRemovals(world),
+  ];
+  const all = [...judgements.values()];
+  const wakeAtMs = Math.min(...toWakeTimes(all, world));
+  return {
+    actions,
+    standings: new Map([...judgements].map(([name, { standing }]) => [name, standing])),
+    settledDemands: new Map(
+      [...judgements].flatMap(([name, { isDemandMet }]) =>
+        isDemandMet === undefined ? [] : [[name, isDemandMet]],
+      ),
+    ),
+    isReady: all.every(({ standing, isSettled }) => standing.phase === 'Pulled' && isSettled),
+    ...(wakeAtMs === Infinity ? {} : { wakeAtMs }),
+  };
+}
+
+function judgeEntry(name: string, image: DesiredImage, world: World): Judgement {
+  if (image.kind === 'fault') {
+    return { standing: { phase: 'Failed', reason: image.reason, message: image.message }, isSettled: true };
+  }
+  if (world.running.pulls.has(name)) return { standing: { phase: 'Pulling' }, isSettled: false };
+  const record = world.images.get(name);
+  if (record === undefined) throw new Error(`no record of image ${name}`);
+  return judge(name, image.spec, record, world);
+}
+
+function planCancels(world: World): Action[] {
+  const running = [...world.running.pulls].filter(([, { isCancelling }]) => !isCancelling);
+  const causes = new Map<string, CancelCause>();
+  for (const [name, pull] of running) {
+    const cause = toCancelCause(name, pull, world);
+    if (cause !== undefined) causes.set(name, cause);
+  }
+  // The engine lets a pull that shares a layer with a stalled one hang on to it, and the stalled one keep its
+  // download slots: only ending all of them frees the engine.
+  const isStalled = [...causes.values()].includes('Stalled');
+  return running.flatMap(([name]) => {
+    const cause = causes.get(name) ?? (isStalled ? 'Requeued' : undefined);
+    return cause === undefined ? [] : [{ kind: 'cancel', name, cause }];
+  });
+}
+
+/** Until a cancelled pull has ended in the engine it holds its place there. */
+const isCancelling = ({ running }: World): boolean =>
+  [...running.pulls.values()].some((pull) => pull.isCancelling);
+
+function toCancelCause(name: string, pull: RunningPull, world: World): CancelCause | undefined {
+  const { settings, images } = world.desired;
+  const image = images.get(name);
+  if (image?.kind !== 'image' || toImageKey(image.spec) !== pull.key) return 'Unwanted';
+  if (world.images.get(name)?.failure?.reason === 'Cancelled') return 'Cancelled';
+  if (settings.paused) return 'Paused';
+  if (world.nowMs >= pull.advancedAtMs + settings.stallTimeoutSeconds * 1000) return 'Stalled';
+  if (world.nowMs >= pull.startedAtMs + settings.pullTimeoutSeconds * 1000) return 'TimedOut';
+  return undefined;
+}
+
+function planLogins({ registries, running, nowMs, engine }: World): Action[] {
+  if (engine.kind === 'unavailable') return [];
+  return [...registries].flatMap(([registry, record]) => {
+    const dueMs = toLoginDueMs(record);
+    const isDue = dueMs !== undefined && dueMs <= nowMs && !running.logins.has(registry);
+    return isDue ? [{ kind: 'login', registry }] : [];
+  });
+}
+
+function planTags(judgements: ReadonlyMap<string, Judgement>): Action[] {
+  return [...judgements].flatMap(([name, { want }]) => (want?.kind === 'tag' ? [{ ...want, name }] : []));
+}
+
+function planChecks(judgements: ReadonlyMap<string, Judgement>, { running }: World): Action[] {
+  const wanted = [...judgements].filter(([, { want }]) => want?.kind === 'check');
+  const free = Math.max(MAX_CONCURRENT_CHECKS - running.checks.size, 0);
+  return wanted.slice(0, free).map(([name]) => ({ kind: 'check', name }));
+}
+
+function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Action[] {
+  const { running, desired, stalledAddresses } = world;
+  const isStalled = (spec: ImageSpec): boolean => stalledAddresses.has(spec.reference.registry);
+  const candidates = [...desired.images.values()]
+    .filter((image) => image.kind === 'image')
+    .filter(({ name }) => judgements.get(name)?.want?.kind === 'pull')
+    .toSorted((a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1));
+  const healthy = candidates.filter(({ spec }) => !isStalled(spec));
+  // A registry that let a pull stall gets one place, and only while no other registry has something to do.
+  const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);
+  const pulling = new Set([...running.pulls.values()].flatMap(({ reference }) => toTargets(reference)));
+  const actions: Action[] = [];
+  for (const { name, spec } of eligible) {
+    if (running.pulls.size + actions.length >= desired.settings.maxConcurrentPulls) break;
+    const targets = toTargets(spec.reference);
+    if (targets.some((target) => pulling.has(target))) continue;
+    for (const target of targets) pulling.add(target);
+    actions.push({ kind: 'pull', name });
+  }
+  return actions;
+}
+
+/** The names that a pull writes: two pulls of one name wait for each other. */
+const toTargets = (reference: ImageSpec['reference']): string[] => [
+  formatReference(reference),
+  formatTagged(reference) ?? formatReference(reference),
+];
+
+function* toWakeTimes(judgements: readonly Judgement[], world: World): Generator<number> {
+  const { running, registries, nowMs } = world;
+  const { stallTimeoutSeconds, pullTimeoutSeconds } = world.desired.settings;
+  for (const { wakeAtMs } of judgements) if (wakeAtMs !== undefined) yield wakeAtMs;
+  for (const pull of running.pulls.values()) {
+    if (pull.isCancelling) continue;
+    yield pull.advancedAtMs + stallTimeoutSeconds * 1000;
+    yield pull.startedAtMs + pullTimeoutSeconds * 1000;
+  }
+  for (const [name, record] of registries) {
+    const dueMs = toLoginDueMs(record);
+    if (dueMs !== undefined && dueMs > nowMs && !running.logins.has(name)) yield dueMs;
+  }
+}
+
+/** One action as the log and the tests show it, for instance `pull camera`. */
+export function formatAction(action: Action): string {
+  switch (action.kind) {
+    case 'login':
+      return `login ${action.registry}`;
+    case 'check':
+    case 'pull':
+      return `${action.kind} ${action.name}`;
+    case 'cancel':
+      return `cancel ${action.name} (${action.cause})`;
+    case 'tag':
+      return `tag ${action.name} as ${action.targets.map(formatReference).join(', ')}`;
+    case 'remove':
+      return `remove ${action.reference}`;
+  }
+}

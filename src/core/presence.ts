@@ -1,0 +1,82 @@
+import type { ImageSpec } from '#core/desired-state';
+import { isPlatformMatch } from '#core/platform';
+import type { Platform } from '#core/platform';
+import { formatRepository, formatTagged } from '#core/reference';
+import type { Reference } from '#core/reference';
+
+/** An image as the engine's listing has it. */
+export interface ListedImage {
+  /** `sha256:` and 64 digits. */
+  readonly id: string;
+  /** `host/repository:tag`. */
+  readonly tags: readonly string[];
+  /** `host/repository@sha256:…`. */
+  readonly digests: readonly string[];
+  readonly sizeBytes: number;
+}
+
+/** One listing of the engine, for look-up by name. */
+export interface ImageIndex {
+  readonly byName: ReadonlyMap<string, ListedImage>;
+}
+
+/** Where a desired image stands in the engine. */
+export type Presence =
+  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'present';
+      readonly image: ListedImage;
+      /** The registry's digest of it, where the engine knows one. */
+      readonly digest?: string;
+      /** Names it should carry and does not. */
+      readonly missingTags: readonly Reference[];
+    };
+
+/** Indexes a listing by tag and by repository digest. */
+export function toImageIndex(images: readonly ListedImage[]): ImageIndex {
+  const byName = new Map<string, ListedImage>();
+  for (const image of images) {
+    for (const name of [...image.tags, ...image.digests]) byName.set(name, image);
+  }
+  return { byName };
+}
+
+/**
+ * Looks a desired image up. An image on another platform than wanted is absent: it stands in the way and is pulled.
+ *
+ * @param platforms - of image ids, as inspected; an id that is not in it counts as fitting
+ * @param servedDigest - the registry's digest as last heard: preferred where an image has several
+ */
+export function findImage(
+  { reference, platform, tagAs }: ImageSpec,
+  index: ImageIndex,
+  platforms: ReadonlyMap<string, Platform>,
+  context: { readonly engine: Platform; readonly servedDigest?: string | undefined },
+): Presence {
+  const tagged = formatTagged(reference);
+  const repository = formatRepository(reference);
+  const name = reference.digest === undefined ? tagged : `${repository}@${reference.digest}`;
+  const image = name === undefined ? undefined : index.byName.get(name);
+  if (image === undefined) return { kind: 'absent' };
+  const imagePlatform = platforms.get(image.id);
+  if (imagePlatform !== undefined && !isPlatformMatch(imagePlatform, context.engine, platform)) {
+    return { kind: 'absent' };
+  }
+  const digests = image.digests
+    .filter((digest) => digest.startsWith(`${repository}@`))
+    .map((digest) => digest.slice(repository.length + 1));
+  const wanted = reference.digest ?? context.servedDigest;
+  const digest = digests.find((candidate) => candidate === wanted) ?? digests[0];
+  const names =
+    tagged === undefined || reference.digest === undefined ? tagAs : [withoutDigest(reference), ...tagAs];
+  const missingTags = names.filter((target) => index.byName.get(formatTagged(target) ?? '')?.id !== image.id);
+  return { kind: 'present', image, ...(digest === undefined ? {} : { digest }), missingTags };
+}
+
+/** The names under which a desired image stands in the engine, all of them. */
+export function toNames({ reference, tagAs }: ImageSpec): readonly string[] {
+  const pinned = reference.digest === undefined ? [] : [`${formatRepository(reference)}@${reference.digest}`];
+  return [...pinned, ...[reference, ...tagAs].flatMap((name) => formatTagged(name) ?? [])];
+}
+
+const withoutDigest = ({ digest: _digest, ...reference }: Reference): Reference => reference;

@@ -1,0 +1,153 @@
+import type { CredentialName, DesiredImage } from '#core/desired-state';
+import type { ImageRecord } from '#core/image-record';
+import { sumBytes } from '#core/progress';
+import type { PullProgress } from '#core/progress';
+import type { FailureReason, Reason } from '#core/reason';
+import { formatReference } from '#core/reference';
+import type { RegistryRecord } from '#core/registry-record';
+import type { Standing } from '#core/world';
+
+/** Everything that is told to the outside, whole: what the reported properties are cut from. Times in ms since 1970. */
+export interface Status {
+  readonly lastDesiredVersion?: number;
+  readonly lastDesiredStatus?: { readonly code: number; readonly description: string };
+  readonly agent: AgentStatus;
+  readonly summary: Summary;
+  readonly registries: ReadonlyMap<string, RegistryStatus>;
+  /** In name order. */
+  readonly images: ReadonlyMap<string, ImageStatus>;
+}
+
+export interface AgentStatus {
+  readonly version: string;
+  readonly startedAtMs: number;
+  /** Version of the engine, absent until it answered. */
+  readonly engine?: string;
+  readonly platform?: string;
+}
+
+export interface Summary {
+  readonly isReady: boolean;
+  readonly desired: number;
+  readonly pulled: number;
+  readonly pulling: number;
+  readonly waiting: number;
+  readonly failed: number;
+  /** Only while anything is being pulled; a layer that pulls share is counted once. */
+  readonly progress?: {
+    readonly downloadedBytes: number;
+    readonly totalBytes: number;
+    readonly etaSeconds?: number;
+  };
+  /** Only when ready. */
+  readonly ready?: { readonly atMs: number; readonly setDigest: string };
+}
+
+export interface RegistryStatus {
+  readonly address: string;
+  readonly login: 'Succeeded' | 'Failed' | 'Anonymous' | 'Unknown';
+  readonly credential?: CredentialName;
+  readonly reason?: FailureReason;
+  readonly message?: string;
+  readonly checkedAtMs?: number;
+}
+
+export interface ImageStatus {
+  /** Resolved; as written where it could not be resolved. */
+  readonly image: string;
+  readonly phase: Standing['phase'];
+  readonly reason?: Reason;
+  readonly message?: string;
+  readonly percent?: number;
+  readonly downloadedBytes?: number;
+  readonly totalBytes?: number;
+  readonly digest?: string;
+  readonly sizeBytes?: number;
+  readonly attempts: number;
+  readonly retryAtMs?: number;
+  readonly pulledAtMs?: number;
+  readonly transport?: 'engine' | 'relay';
+  readonly evictions: number;
+}
+
+/** One registry as it is reported. */
+export function toRegistryStatus({ registry, login }: RegistryRecord): RegistryStatus {
+  const { address } = registry;
+  switch (login.kind) {
+    case 'unknown':
+      return { address, login: 'Unknown' };
+    case 'accepted': {
+      const { credential, checkedAtMs } = login;
+      return {
+        address,
+        login: registry.credentials.length === 0 ? 'Anonymous' : 'Succeeded',
+        ...(credential === undefined ? {} : { credential }),
+        ...(checkedAtMs === undefined ? {} : { checkedAtMs }),
+      };
+    }
+    case 'failed': {
+      const { reason, message, checkedAtMs } = login;
+      return { address, login: 'Failed', reason, message, checkedAtMs };
+    }
+  }
+}
+
+/** One image as it is reported. */
+export function toImageStatus(
+  desired: DesiredImage,
+  standing: Standing,
+  record: ImageRecord | undefined,
+  progress: PullProgress | undefined,
+): ImageStatus {
+  const image = desired.kind === 'image' ? formatReference(desired.spec.reference) : (desired.image ?? '');
+  const { attempts = 0, evictions = 0 } = record ?? {};
+  const base = { image, phase: standing.phase, attempts, evictions };
+  switch (standing.phase) {
+    case 'Waiting':
+      return { ...base, reason: standing.reason, message: standing.message };
+    case 'Failed': {
+      const { reason, message, retryAtMs } = standing;
+      return { ...base, reason, message, ...(retryAtMs === undefined ? {} : { retryAtMs }) };
+    }
+    case 'Pulling':
+      return {
+        ...base,
+        percent: progress?.percent ?? 0,
+        ...sumBytes(progress === undefined ? [] : [progress]),
+        transport: 'engine',
+      };
+    case 'Pulled': {
+      const { digest, image: listed } = standing;
+      return {
+        ...base,
+        attempts: 0,
+        ...(digest === undefined ? {} : { digest }),
+        sizeBytes: listed.sizeBytes,
+        ...(record?.seen === undefined ? {} : { pulledAtMs: record.seen.sinceMs }),
+        transport: 'engine',
+      };
+    }
+  }
+}
+
+/** The counts of a summary. */
+export function countPhases(
+  images: Iterable<ImageStatus>,
+): Pick<Summary, 'desired' | 'pulled' | 'pulling' | 'waiting' | 'failed'> {
+  const counts = { Pulled: 0, Pulling: 0, Waiting: 0, Failed: 0 };
+  let desired = 0;
+  for (const { phase } of images) {
+    counts[phase] += 1;
+    desired += 1;
+  }
+  const { Pulled: pulled, Pulling: pulling, Waiting: waiting, Failed: failed } = counts;
+  return { desired, pulled, pulling, waiting, failed };
+}
+
+/** The lines whose SHA-256 is the `setDigest`: `name=digest`, sorted, each ended by a line feed. */
+export function formatSet(images: ReadonlyMap<string, ImageStatus>): string {
+  return [...images]
+    .map(([name, { digest = '' }]) => `${name}=${digest}\n`)
+    .toSorted()
+    .join('');
+}

@@ -1,0 +1,104 @@
+import type { DesiredState, Settings } from '#core/desired-state';
+import type { ImageRecord } from '#core/image-record';
+import type { Platform } from '#core/platform';
+import type { ImageIndex, ListedImage } from '#core/presence';
+import type { FailureReason, WaitingReason } from '#core/reason';
+import type { Reference } from '#core/reference';
+import type { RegistryRecord } from '#core/registry-record';
+
+/** Everything that a plan depends on: what is desired, what was observed, what is remembered, and the time. */
+export interface World {
+  readonly nowMs: number;
+  /** Counts the changes of the desired properties. */
+  readonly generation: number;
+  readonly desired: DesiredState;
+  /** One for each desired image without fault. */
+  readonly images: ReadonlyMap<string, ImageRecord>;
+  /** One for each desired registry. */
+  readonly registries: ReadonlyMap<string, RegistryRecord>;
+  readonly engine: EngineView;
+  /** Bytes free on the engine's disk; undefined where that cannot be known. */
+  readonly freeBytes: number | undefined;
+  readonly running: Running;
+  /** Addresses of registries from which a pull stalled and none has come since. */
+  readonly stalledAddresses: ReadonlySet<string>;
+  /** Names of images that this module pulled. */
+  readonly owned: ReadonlySet<string>;
+}
+
+export type EngineView =
+  | {
+      readonly kind: 'known';
+      readonly platform: Platform;
+      readonly index: ImageIndex;
+      /** Of image ids that were inspected. */
+      readonly platforms: ReadonlyMap<string, Platform>;
+      /** Of images that a container, running or not, was made from; undefined while nobody asked. */
+      readonly idsInUse: ReadonlySet<string> | undefined;
+    }
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+/** Actions that have begun and not ended, by what they are about. */
+export interface Running {
+  readonly pulls: ReadonlyMap<string, RunningPull>;
+  /** Names of images. */
+  readonly checks: ReadonlySet<string>;
+  /** Names of registries. */
+  readonly logins: ReadonlySet<string>;
+  /** Names of images. */
+  readonly tags: ReadonlySet<string>;
+  /** Names of images in the engine. */
+  readonly removals: ReadonlySet<string>;
+}
+
+export interface RunningPull {
+  /** The key of the record that it was started for. */
+  readonly key: string;
+  readonly reference: Reference;
+  readonly startedAtMs: number;
+  /** When the engine last said that something moved on. */
+  readonly advancedAtMs: number;
+  /** Bytes still to download, as far as they are known. */
+  readonly remainingBytes: number;
+  readonly isCancelling: boolean;
+}
+
+/** Why a pull in flight is ended. `Requeued`: it goes on at once, without counting as failed. */
+export type CancelCause = 'Unwanted' | 'Paused' | 'Cancelled' | 'Stalled' | 'TimedOut' | 'Requeued';
+
+/** One thing to do; each ends in an event that changes a record and rings for the next pass. */
+export type Action =
+  | { readonly kind: 'login'; readonly registry: string }
+  | { readonly kind: 'check'; readonly name: string }
+  | { readonly kind: 'pull'; readonly name: string }
+  | { readonly kind: 'cancel'; readonly name: string; readonly cause: CancelCause }
+  | {
+      readonly kind: 'tag';
+      readonly name: string;
+      readonly id: string;
+      readonly targets: readonly Reference[];
+    }
+  | { readonly kind: 'remove'; readonly reference: string };
+
+/** Where a desired image stands, as it is told to the operator. */
+export type Standing =
+  | { readonly phase: 'Waiting'; readonly reason: WaitingReason; readonly message: string }
+  | { readonly phase: 'Pulling' }
+  | { readonly phase: 'Pulled'; readonly image: ListedImage; readonly digest?: string }
+  | {
+      readonly phase: 'Failed';
+      readonly reason: FailureReason;
+      readonly message: string;
+      readonly retryAtMs?: number;
+    };
+
+/** Pulls that are not yet at the end need about twice their download on disk: compressed, then unpacked. */
+const DISK_FACTOR = 2;
+
+/** Whether one more pull would leave less than `minFreeDiskMB` free. */
+export function isDiskLow(freeBytes: number | undefined, running: Running, settings: Settings): boolean {
+  if (freeBytes === undefined) return false;
+  let reservedBytes = 0;
+  for (const { remainingBytes } of running.pulls.values()) reservedBytes += DISK_FACTOR * remainingBytes;
+  return freeBytes - reservedBytes < settings.minFreeDiskMB * 1_000_000;
+}
