@@ -1,0 +1,173 @@
+import type { JsonObject } from '#core/merge-patch';
+import { FAILURES } from '#core/reason';
+import type { FailureReason } from '#core/reason';
+import type { ImageStatus, RegistryStatus, Status, Summary } from '#core/status';
+import { twinSizeBytes } from '#core/twin-size';
+
+/** The reported document stays under this, by IoT Hub's own count: it refuses 32 KB, and edgeHub would never say so. */
+export const MAX_REPORTED_BYTES = 30_000;
+
+/** Registries get at most a third of the document: images are what it is for. */
+const MAX_REGISTRIES_BYTES = 10_000;
+
+const MAX_MESSAGE_LENGTH = 256;
+
+/** How much of each entry is told; what can be done without goes first. */
+type Detail = 'full' | 'no-messages' | 'no-sizes-and-times';
+
+const DETAILS: readonly Detail[] = ['full', 'no-messages', 'no-sizes-and-times'];
+
+/** The order in which whole entries are left out: what is well first, what failed last. */
+const EXPENDABLE: readonly ImageStatus['phase'][] = ['Pulled', 'Waiting', 'Pulling', 'Failed'];
+
+/**
+ * The reported document of a status, cut to fit a twin: detail goes first, then entries; `summary` and `omitted` stay
+ * exact. The same status gives the same document.
+ */
+export function toReported(status: Status): JsonObject {
+  const head = toHead(status);
+  for (const detail of DETAILS) {
+    const registries = toRegistryEntries(status.registries, detail);
+    const images = [...status.images].map(([name, image]) => [name, toImageEntry(image, detail)] as const);
+    const document = { ...head, registries: Object.fromEntries(registries), images: Object.fromEntries(images) };
+    if (twinSizeBytes(document) < MAX_REPORTED_BYTES) return document;
+  }
+  return toShortened(head, status);
+}
+
+/** The document with nothing left out of an entry, and the images apart: what `GetStatus` answers page by page. */
+export function toWhole({ registries, images, ...status }: Status): {
+  readonly head: JsonObject;
+  readonly images: readonly (readonly [string, JsonObject])[];
+} {
+  const head = {
+    ...toHead({ ...status, registries, images }),
+    registries: Object.fromEntries(
+      [...registries].map(([name, registry]) => [name, withAdvice(toRegistryEntry(registry, 'full'), registry.reason)]),
+    ),
+  };
+  return {
+    head,
+    images: [...images].map(([name, image]) => [name, withAdvice(toImageEntry(image, 'full'), image.reason)]),
+  };
+}
+
+function withAdvice(entry: JsonObject, reason: string | undefined): JsonObject {
+  if (reason === undefined || !Object.hasOwn(FAILURES, reason)) return entry;
+  return { ...entry, advice: FAILURES[reason as FailureReason].advice };
+}
+
+function toHead(status: Status): JsonObject {
+  const { lastDesiredVersion, lastDesiredStatus, agent } = status;
+  return defined({
+    schemaVersion: '1.0',
+    lastDesiredVersion,
+    lastDesiredStatus: lastDesiredStatus && { ...lastDesiredStatus },
+    agent: defined({
+      version: agent.version,
+      startedAt: formatTime(agent.startedAtMs),
+      engine: agent.engine,
+      platform: agent.platform,
+    }),
+    summary: toSummary(status.summary),
+  });
+}
+
+function toSummary({ isReady, progress, ready, ...counts }: Summary): JsonObject {
+  return defined({
+    ready: isReady,
+    ...counts,
+    downloadedBytes: progress?.downloadedBytes,
+    totalBytes: progress?.totalBytes,
+    etaSeconds: progress?.etaSeconds,
+    readyAt: ready && formatTime(ready.atMs),
+    setDigest: ready?.setDigest,
+  });
+}
+
+function toRegistryEntry(registry: RegistryStatus, detail: Detail): JsonObject {
+  const { address, login, credential, reason, message, checkedAtMs } = registry;
+  return defined({
+    address,
+    login,
+    credential,
+    reason,
+    message: detail === 'full' ? cut(message) : undefined,
+    checkedAt: detail === 'no-sizes-and-times' ? undefined : formatTime(checkedAtMs),
+  });
+}
+
+function toImageEntry(image: ImageStatus, detail: Detail): JsonObject {
+  const isBrief = detail === 'no-sizes-and-times';
+  return defined({
+    image: image.image,
+    phase: image.phase,
+    reason: image.reason,
+    message: detail === 'full' ? cut(image.message) : undefined,
+    percent: image.percent,
+    downloadedBytes: isBrief ? undefined : image.downloadedBytes,
+    totalBytes: isBrief ? undefined : image.totalBytes,
+    digest: image.digest,
+    sizeBytes: isBrief ? undefined : image.sizeBytes,
+    attempts: image.attempts || undefined,
+    retryAt: isBrief ? undefined : formatTime(image.retryAtMs),
+    pulledAt: isBrief ? undefined : formatTime(image.pulledAtMs),
+    transport: image.transport,
+    evictions: image.evictions || undefined,
+  });
+}
+
+function toRegistryEntries(
+  registries: Status['registries'],
+  detail: Detail,
+): [string, JsonObject][] {
+  return [...registries].map(([name, registry]) => [name, toRegistryEntry(registry, detail)]);
+}
+
+function toShortened(head: JsonObject, status: Status): JsonObject {
+  const registries = toRegistryEntries(status.registries, 'no-sizes-and-times');
+  const keptRegistries = takeWithin(registries, MAX_REGISTRIES_BYTES);
+  const entries = [...status.images].map(
+    ([name, image]) => ({ phase: image.phase, entry: [name, toImageEntry(image, 'no-sizes-and-times')] }) as const,
+  );
+  const frame = { ...head, registries: Object.fromEntries(keptRegistries), images: {}, omitted: 0 };
+  // What is kept last is chosen first, so that one sweep over the budget decides.
+  const ranked = EXPENDABLE.toReversed().flatMap((phase) => entries.filter((entry) => entry.phase === phase));
+  const kept = takeWithin(
+    ranked.map(({ entry }) => entry),
+    MAX_REPORTED_BYTES - twinSizeBytes(frame) - 1,
+  );
+  const omitted = entries.length - kept.length + registries.length - keptRegistries.length;
+  const names = new Set(kept.map(([name]) => name));
+  const images = entries.map(({ entry }) => entry).filter(([name]) => names.has(name));
+  return { ...frame, images: Object.fromEntries(images), omitted };
+}
+
+/** The longest run of entries from the front that stays within `budgetBytes`. */
+function takeWithin<T extends readonly [string, JsonObject]>(entries: readonly T[], budgetBytes: number): T[] {
+  let sizeBytes = 0;
+  const end = entries.findIndex(([name, entry]) => {
+    sizeBytes += twinSizeBytes({ [name]: entry });
+    return sizeBytes > budgetBytes;
+  });
+  return end < 0 ? [...entries] : entries.slice(0, end);
+}
+
+/** UTC, ISO 8601, whole seconds. */
+function formatTime(atMs: number): string;
+function formatTime(atMs: number | undefined): string | undefined;
+function formatTime(atMs: number | undefined): string | undefined {
+  return atMs === undefined ? undefined : new Date(atMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+const cut = (message: string | undefined): string | undefined =>
+  message === undefined || message.length <= MAX_MESSAGE_LENGTH
+    ? message
+    : `${message.slice(0, MAX_MESSAGE_LENGTH - 1)}…`;
+
+/** The object without the keys whose value is undefined. */
+function defined(values: Readonly<Record<string, JsonObject[string] | undefined>>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, JsonObject[string]] => entry[1] !== undefined),
+  );
+}
