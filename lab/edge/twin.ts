@@ -1,0 +1,96 @@
+import { findSectionFault, isTwinObject } from './twin-rules.ts';
+import type { TwinObject } from './twin-rules.ts';
+
+/** A module twin as IoT Hub has it, with edgeHub's store of it in front. */
+export interface Twin {
+  /** IoT Hub's view, with `$version`. */
+  readonly desired: () => TwinObject;
+  /** IoT Hub's view, with `$version`. */
+  readonly reported: () => TwinObject;
+  /** Whether IoT Hub refuses what edgeHub has accepted, so that reported stands still. */
+  readonly isStuck: boolean;
+
+  /**
+   * Replaces or merges the desired properties.
+   * @returns what IoT Hub sends down: the document or the patch, with the new `$version`
+   * @throws where IoT Hub would refuse the outcome
+   */
+  readonly changeDesired: (
+    kind: 'replace' | 'merge',
+    change: TwinObject,
+  ) => { version: number; patch: TwinObject };
+
+  /** edgeHub stores a reported patch, and passes it up unless it is away from IoT Hub. */
+  readonly report: (patch: TwinObject, isUpstreamAway: boolean) => void;
+  /** edgeHub passes up what it has stored. */
+  readonly synchronise: () => void;
+  /** edgeHub saw a desired change pass by. */
+  readonly storeDesired: () => void;
+  /** The twin that edgeHub gives to the module; empty, without any `$version`, where it has none. */
+  readonly fetch: (isUpstreamAway: boolean) => TwinObject;
+}
+
+/** A twin with no properties. */
+export function createTwin(): Twin {
+  let desired: TwinObject = {};
+  let desiredVersion = 1;
+  let reported: TwinObject = {};
+  let reportedVersion = 1;
+  let storedDesired: TwinObject | undefined;
+  let storedReported: TwinObject = {};
+  let isStuck = false;
+
+  const twin: Twin = {
+    desired: () => ({ ...desired, $version: desiredVersion }),
+    reported: () => ({ ...reported, $version: reportedVersion }),
+    get isStuck() {
+      return isStuck;
+    },
+    changeDesired(kind, change) {
+      const { $version: _, ...patch } = structuredClone(change);
+      const next = mergePatch(kind === 'merge' ? desired : {}, patch);
+      const fault = findSectionFault(next);
+      if (fault !== undefined) throw new Error(`IoT Hub refuses the desired properties: ${fault}`);
+      desired = next;
+      desiredVersion += 1;
+      return { version: desiredVersion, patch: { ...patch, $version: desiredVersion } };
+    },
+    report(patch, isUpstreamAway) {
+      storedReported = mergePatch(storedReported, patch);
+      if (!isUpstreamAway) twin.synchronise();
+    },
+    synchronise() {
+      if (storedReported === reported) return;
+      // edgeHub retries all that was refused together with each later patch, which comes to sending the whole.
+      isStuck = findSectionFault(storedReported) !== undefined;
+      if (isStuck) return;
+      reported = storedReported;
+      reportedVersion += 1;
+    },
+    storeDesired() {
+      storedDesired = twin.desired();
+    },
+    fetch(isUpstreamAway) {
+      if (!isUpstreamAway) {
+        twin.storeDesired();
+        return { desired: twin.desired(), reported: twin.reported() };
+      }
+      if (storedDesired === undefined) return { desired: {}, reported: {} };
+      return { desired: storedDesired, reported: { ...storedReported, $version: reportedVersion } };
+    },
+  };
+  return twin;
+}
+
+/**
+ * Objects are merged by key, null deletes, everything else (arrays too) is replaced whole.
+ * @see https://www.rfc-editor.org/rfc/rfc7386
+ */
+export function mergePatch(target: unknown, patch: TwinObject): TwinObject {
+  const merged: Record<string, unknown> = isTwinObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete merged[key];
+    else merged[key] = isTwinObject(value) ? mergePatch(merged[key], value) : value;
+  }
+  return merged;
+}
