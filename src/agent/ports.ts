@@ -113,6 +113,8 @@ export interface TwinDocument {
   readonly reported: Readonly<Record<string, unknown>>;
   /** Counts fetches; a later one has a higher number. */
   readonly fetch: number;
+  /** Counts connections; a later client has a higher number. */
+  readonly connection: number;
 }
 
 /** Answers one direct method: never throws, answers within 25 s. */
@@ -129,11 +131,11 @@ export type MethodHandlers = Readonly<Record<string, MethodHandler>>;
 /** Time and chance, so that the agent can be tested without either. */
 export interface Clock {
   /** Milliseconds since 1970. */
-  nowMs(): number;
+  readonly nowMs: () => number;
   /** In [0, 1). */
-  random(): number;
+  readonly random: () => number;
   /** Resolves after `delayMs`, or earlier when the signal aborts; never rejects. */
-  sleep(delayMs: number, signal: AbortSignal): Promise<void>;
+  readonly sleep: (delayMs: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** A log in constant messages with fields; implemented by pino. */

@@ -37,7 +37,7 @@ export function toRegistryRecord(
   before: RegistryRecord | undefined,
   registry: DesiredRegistry,
 ): RegistryRecord {
-  if (before !== undefined && isSameRegistry(before.registry, registry)) return { ...before, registry };
+  if (before !== undefined && isSameRegistry(before.registry, registry)) return before;
   const login: Login = registry.credentials.length === 0 ? { kind: 'accepted' } : { kind: 'unknown' };
   return { registry, login, attempts: 0, isSuspect: false };
 }

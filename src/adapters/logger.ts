@@ -1,0 +1,47 @@
+import pino from 'pino';
+import type { LogLevel } from '#core/desired-state';
+
+/** A log whose level can be changed while it runs. */
+export interface Logger extends pino.Logger {
+  /** undefined: the level it was made with. */
+  setLevel(level: LogLevel | undefined): void;
+}
+
+/** Syslog severity and tag of each level, as `iotedge logs` and UploadModuleLogs filter them. */
+const LEVELS: Readonly<Record<number, readonly [severity: number, tag: string]>> = {
+  10: [7, 'VRB'],
+  20: [7, 'DBG'],
+  30: [6, 'INF'],
+  40: [4, 'WRN'],
+  50: [3, 'ERR'],
+  60: [0, 'FTL'],
+};
+
+/**
+ * Makes a log that writes one line a record to `write`, in the form of IoT Edge's own modules:
+ * `<6> 2026-11-24 12:00:00.000 +00:00 [INF] - image pulled {"image":"camera"}`.
+ *
+ * @see https://github.com/Azure/iotedge/blob/main/doc/built-in-logs-pull.md
+ */
+export function createLogger(level: LogLevel, write: (line: string) => void): Logger {
+  const destination = {
+    write(record: string) {
+      write(formatLine(record, new Date()));
+    },
+  };
+  const logger = pino({ level, base: null, timestamp: false }, destination);
+  return Object.assign(logger, {
+    setLevel(changed: LogLevel | undefined) {
+      logger.level = changed ?? level;
+    },
+  });
+}
+
+/** One record of pino's, JSON in one line, as it is written. */
+export function formatLine(record: string, at: Date): string {
+  const { level, msg, ...fields } = JSON.parse(record) as { level: number; msg?: string };
+  const [severity, tag] = LEVELS[level] ?? [6, 'INF'];
+  const time = at.toISOString().replace('T', ' ').replace('Z', ' +00:00');
+  const details = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`;
+  return `<${severity}> ${time} [${tag}] - ${msg ?? ''}${details}\n`;
+}

@@ -1,0 +1,205 @@
+import * as book from '#agent/book';
+import * as outcomes from '#agent/outcomes';
+import type { Book } from '#agent/book';
+import type { Observer } from '#agent/observe';
+import type { Clock, Engine, Log } from '#agent/ports';
+import { createPullTable } from '#agent/pulls';
+import type { PullTable } from '#agent/pulls';
+import type { ImageSpec } from '#core/desired-state';
+import type { Moment } from '#core/image-record';
+import { AgentError } from '#core/reason';
+import { formatReference } from '#core/reference';
+import { toCredential, toCredentials } from '#core/registry-record';
+import type { LoginOutcome, RegistryRecord } from '#core/registry-record';
+import type { Action, Running } from '#core/world';
+
+/** Starts what a plan decided. Every action ends by itself, changes the book, and rings. */
+export interface Actions {
+  readonly running: Running;
+  readonly pulls: PullTable;
+  start(action: Action): void;
+  /** Ends every pull in flight and resolves when all actions have ended. */
+  stop(): Promise<void>;
+}
+
+export interface ActionDeps {
+  readonly engine: Engine;
+  readonly observer: Observer;
+  readonly book: Book;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly toMoment: () => Moment;
+  readonly ring: () => void;
+}
+
+/** A registry that accepts and never answers must not hold a check or a login for ever: newer engines have no limit. */
+const REGISTRY_TIMEOUT_MS = 60_000;
+const ENGINE_TIMEOUT_MS = 30_000;
+
+/** Makes the table of actions, empty. */
+export function createActions(deps: ActionDeps): Actions {
+  const { engine, observer, log, toMoment } = deps;
+  const pulls = createPullTable(deps);
+  const sets = {
+    checks: new Set<string>(),
+    logins: new Set<string>(),
+    tags: new Set<string>(),
+    removals: new Set<string>(),
+  };
+  const underWay = new Set<Promise<void>>();
+  const stopped = new AbortController();
+
+  function run(set: Set<string>, key: string, work: () => Promise<void>): void {
+    set.add(key);
+    track(
+      work().finally(() => {
+        set.delete(key);
+        deps.ring();
+      }),
+    );
+  }
+
+  function track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => log.error({ err: error }, 'an action ended in an unexpected error'))
+      .finally(() => underWay.delete(tracked));
+    underWay.add(tracked);
+  }
+
+  async function login(name: string): Promise<void> {
+    const record = deps.book.registries.get(name);
+    if (record === undefined) return;
+    const outcome = await tryCredentials(record);
+    // A registry that was changed meanwhile is logged in to anew, for what it is now.
+    if (stopped.signal.aborted || deps.book.registries.get(name)?.registry !== record.registry) return;
+    const before = record.login.kind;
+    outcomes.takeLogin(deps.book, name, outcome, toMoment());
+    const fields = { registry: name, address: record.registry.address };
+    if (outcome.kind === 'failed') {
+      const { reason, message } = outcome;
+      log.warn({ ...fields, reason, error: message }, 'login failed; will retry');
+    } else if (before !== 'accepted' || record.isSuspect) {
+      log.info({ ...fields, credential: outcome.credential ?? 'none' }, 'login succeeded');
+    }
+  }
+
+  async function tryCredentials(record: RegistryRecord): Promise<LoginOutcome> {
+    const credentials = toCredentials(record);
+    let refusal: AgentError | undefined;
+    for (const credential of credentials.length === 0 ? [undefined] : credentials) {
+      try {
+        await limited((signal) => engine.login(record.registry.address, credential, signal));
+        return { kind: 'accepted', ...(credential === undefined ? {} : { credential: credential.name }) };
+      } catch (error) {
+        const failure = AgentError.of(error);
+        // A registry that wants a login may still serve some repositories without one.
+        if (credential === undefined && failure.reason === 'Unauthorized') return { kind: 'accepted' };
+        if (failure.reason !== 'Unauthorized') return { kind: 'failed', ...toFailure(failure) };
+        refusal ??= failure;
+      }
+    }
+    return { kind: 'failed', ...toFailure(refusal ?? new AgentError('Unknown', 'no credential was tried')) };
+  }
+
+  async function check(name: string): Promise<void> {
+    const spec = book.toSpec(deps.book, name);
+    const key = deps.book.images.get(name)?.key;
+    if (spec === undefined) return;
+    const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
+    try {
+      const credential = toPullCredential(deps.book, spec);
+      const manifest = await limited((signal) => engine.fetchManifest(spec.reference, credential, signal));
+      if (isCurrent())
+        outcomes.takeManifest(deps.book, name, manifest, { ...toMoment(), engine: observer.info?.platform });
+    } catch (error) {
+      const failure = AgentError.of(error);
+      if (!isCurrent()) return;
+      log.info(
+        { image: name, ...toFailure(failure) },
+        'the registry did not name the digest; will ask again',
+      );
+      outcomes.takeCheckFailed(deps.book, name, failure, toMoment());
+    }
+  }
+
+  async function tag(name: string, id: string, targets: ImageSpec['tagAs']): Promise<void> {
+    try {
+      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
+      for (const target of targets) {
+        await engine.tag(id, target, signal);
+        log.info({ image: name, reference: formatReference(target) }, 'image tagged');
+        book.own(deps.book, [formatReference(target)]);
+      }
+    } catch (error) {
+      if (!stopped.signal.aborted) outcomes.takeFailed(deps.book, name, AgentError.of(error), toMoment());
+    } finally {
+      observer.change();
+    }
+  }
+
+  async function remove(reference: string): Promise<void> {
+    try {
+      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
+      const isGone = await engine.untag(reference, signal);
+      if (!isGone) return;
+      deps.book.owned.delete(reference);
+      log.info({ reference }, 'unlisted image removed');
+    } catch (error) {
+      log.warn({ reference, ...toFailure(AgentError.of(error)) }, 'unlisted image not removed; will retry');
+    } finally {
+      observer.change();
+    }
+  }
+
+  /** Runs a call that waits for a registry, for a limited time. */
+  async function limited<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const timeout = AbortSignal.timeout(REGISTRY_TIMEOUT_MS);
+    try {
+      return await call(AbortSignal.any([stopped.signal, timeout]));
+    } catch (error) {
+      if (!timeout.aborted) throw error;
+      throw new AgentError('RegistryUnreachable', `No answer within ${REGISTRY_TIMEOUT_MS / 1000} s.`, {
+        cause: error,
+      });
+    }
+  }
+
+  return {
+    pulls,
+    running: { pulls: pulls.running, ...sets },
+    start(action) {
+      switch (action.kind) {
+        case 'login':
+          return run(sets.logins, action.registry, () => login(action.registry));
+        case 'check':
+          return run(sets.checks, action.name, () => check(action.name));
+        case 'tag':
+          return run(sets.tags, action.name, () => tag(action.name, action.id, action.targets));
+        case 'remove':
+          return run(sets.removals, action.reference, () => remove(action.reference));
+        case 'cancel':
+          return pulls.cancel(action.name, action.cause);
+        case 'pull': {
+          const spec = book.toSpec(deps.book, action.name);
+          if (spec !== undefined) track(pulls.start(action.name, spec, toPullCredential(deps.book, spec)));
+        }
+      }
+    },
+    async stop() {
+      stopped.abort(new AgentError('Cancelled', 'The module stops.'));
+      for (const name of pulls.running.keys()) pulls.cancel(name, 'Unwanted');
+      await Promise.all(underWay);
+    },
+  };
+}
+
+const toFailure = ({ reason, message }: AgentError): { reason: AgentError['reason']; message: string } => ({
+  reason,
+  message,
+});
+
+/** The credential to use for an image; undefined where the pull is anonymous. */
+function toPullCredential({ registries }: Book, { registry }: ImageSpec): ReturnType<typeof toCredential> {
+  const record = registry === undefined ? undefined : registries.get(registry);
+  return record === undefined ? undefined : toCredential(record);
+}

@@ -1,0 +1,243 @@
+import { createActions } from '#agent/actions';
+import { createBook, settleDemands, takeEngineBack, takeObservation } from '#agent/book';
+import { createIntake } from '#agent/intake';
+import { createMethods } from '#agent/methods';
+import { createObserver } from '#agent/observe';
+import type { Clock, Engine, Hub, Log, MethodHandlers } from '#agent/ports';
+import { createReporter } from '#agent/reporter';
+import { createStatus } from '#agent/status';
+import type { Outlook } from '#agent/status';
+import { createTasks } from '#agent/tasks';
+import type { Outcome } from '#agent/tasks';
+import { createWake } from '#agent/wake';
+import { toReported } from '#contract/reported';
+import { jitterMs } from '#core/backoff';
+import { DEFAULT_SETTINGS } from '#core/desired-state';
+import type { LogLevel, Settings } from '#core/desired-state';
+import type { Moment } from '#core/image-record';
+import { formatAction, plan } from '#core/plan';
+import type { Plan } from '#core/plan';
+import { toUnlisted } from '#core/retention';
+import { formatSet } from '#core/status';
+import type { EngineView, Standing, World } from '#core/world';
+
+export interface AgentDeps {
+  readonly hub: Hub;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The module's version, for `agent.version`. */
+  readonly version: string;
+  readonly parentHostName: string | undefined;
+  readonly setLogLevel: (level: LogLevel | undefined) => void;
+  readonly createId: () => string;
+  /** SHA-256 of UTF-8 text, in hexadecimal. */
+  readonly sha256: (text: string) => string;
+}
+
+export interface Agent {
+  readonly methods: MethodHandlers;
+  /** Works until the signal aborts; then ends the pulls and sends a last report, within 6 s. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** The engine is listed again at least this often: an event may have been missed. */
+const RESYNC_MS = 5 * 60_000;
+/** An engine that is away is asked again this often. */
+const ENGINE_RETRY_MS = 5000;
+/** One failed look may be the engine's restart: only the second one in a row is told. */
+const ENGINE_GRACE_MS = 1000;
+const EVENTS_RETRY_MS = 5000;
+const LAST_REPORT_MS = 3000;
+
+/** Wires the loop, the reporter beside it and the methods around one book. */
+export function createAgent(deps: AgentDeps): Agent {
+  const { hub, engine, clock, log } = deps;
+  const wake = createWake(clock);
+  const book = createBook();
+  const observer = createObserver(engine);
+  const actions = createActions({ engine, observer, book, clock, log, toMoment, ring: wake.ring });
+  const outlook: Outlook = {
+    standings: new Map(),
+    ready: undefined,
+    lastReady: undefined,
+    lastDesiredStatus: undefined,
+    lastDesiredVersion: undefined,
+  };
+  const toStatus = createStatus({
+    version: deps.version,
+    startedAtMs: clock.nowMs(),
+    book,
+    pulls: actions.pulls,
+    outlook,
+    toInfo: () => observer.info,
+    nowMs: clock.nowMs,
+  });
+  const reporter = createReporter({
+    hub,
+    clock,
+    log,
+    toDocument: () => toReported(toStatus()),
+    toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
+  });
+  const tasks = createTasks(deps.createId);
+  const isEngineAway = (): boolean => view?.kind === 'unavailable';
+  const methods = createMethods({ book, tasks, toStatus, isEngineAway, nowMs: clock.nowMs, ring: wake.ring });
+
+  const intake = createIntake({ ...deps, book, outlook });
+
+  let view: EngineView | undefined;
+  let looksFailed = 0;
+
+  function toSettings(): Settings {
+    return book.desired?.settings ?? DEFAULT_SETTINGS;
+  }
+
+  function toMoment(): Moment {
+    return {
+      nowMs: clock.nowMs(),
+      random: clock.random(),
+      generation: book.generation,
+      policy: toSettings(),
+    };
+  }
+
+  /** One pass. @returns when to look again, milliseconds since 1970 */
+  async function pass(signal: AbortSignal): Promise<number> {
+    intake.take();
+    const freeBytes = await engine.fetchFreeBytes(signal);
+    const looked = await observer.observe(book.desired, signal);
+    if (signal.aborted) return Infinity;
+    if (looked.kind === 'known' && observer.isStale) return 0;
+    if (!isTold(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
+    view = looked;
+    const { desired } = book;
+    if (desired === undefined) {
+      reporter.ring();
+      return nextLook(undefined);
+    }
+    for (const image of takeObservation(book, looked, actions.running.pulls, toMoment())) {
+      log.warn({ image }, 'image vanished from the engine; it is pulled again');
+    }
+    const { running } = actions;
+    const world: World = { ...book, desired, nowMs: clock.nowMs(), engine: looked, freeBytes, running };
+    if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
+    const idsInUse = await observer.observeUsage(signal);
+    if (signal.aborted) return Infinity;
+    if (observer.isStale || book.desired !== desired) return 0;
+    return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
+  }
+
+  /** Whether a look is to be acted on: one that failed after others succeeded may be the engine's restart. */
+  function isTold(looked: EngineView): boolean {
+    if (looked.kind === 'unavailable') {
+      looksFailed += 1;
+      if (looksFailed === 1 && view?.kind === 'known') return false;
+      if (view?.kind !== 'unavailable') {
+        log.error({ error: looked.message }, 'the engine does not answer; will try again');
+      }
+      return true;
+    }
+    if (looksFailed > 0) takeEngineBack(book);
+    if (view?.kind === 'unavailable') log.info({}, 'the engine answers again');
+    looksFailed = 0;
+    return true;
+  }
+
+  /** Does what was planned. @returns when to look again */
+  function act(planned: Plan): number {
+    if (planned.actions.length > 0) log.debug({ plan: planned.actions.map(formatAction) }, 'plan');
+    settleDemands(book, planned.settledDemands);
+    for (const action of planned.actions) actions.start(action);
+    const standings = new Map<string, Standing>(planned.standings);
+    for (const name of actions.running.pulls.keys()) {
+      if (standings.has(name)) standings.set(name, { phase: 'Pulling' });
+    }
+    outlook.standings = standings;
+    outlook.lastDesiredVersion = book.desired?.version;
+    takeReady(planned.isReady);
+    tasks.settle(standings, toOutcome);
+    reporter.ring();
+    return nextLook(planned.wakeAtMs);
+  }
+
+  /** The time stays as long as the set does: a pass that finds nothing new dates nothing. */
+  function takeReady(isReady: boolean): void {
+    outlook.ready = undefined;
+    if (!isReady) return;
+    const setDigest = `sha256:${deps.sha256(formatSet(toStatus().images))}`;
+    if (outlook.lastReady?.setDigest !== setDigest) outlook.lastReady = { atMs: clock.nowMs(), setDigest };
+    outlook.ready = outlook.lastReady;
+  }
+
+  function toOutcome(name: string): Outcome {
+    const record = book.images.get(name);
+    if (record === undefined) return book.desired?.images.has(name) ? 'unmet' : 'gone';
+    if (record.demand !== undefined) return 'pending';
+    return record.demandMet === true ? 'met' : 'unmet';
+  }
+
+  function nextLook(wakeAtMs = Infinity): number {
+    const idleMs = view?.kind === 'unavailable' ? ENGINE_RETRY_MS : jitterMs(RESYNC_MS, clock.random());
+    return Math.min(wakeAtMs, clock.nowMs() + idleMs);
+  }
+
+  async function loop(signal: AbortSignal): Promise<void> {
+    let untilMs = 0;
+    let listedAtMs = clock.nowMs();
+    while (!signal.aborted) {
+      await wake.wait(untilMs, signal);
+      if (signal.aborted) return;
+      if (clock.nowMs() - listedAtMs >= RESYNC_MS) {
+        listedAtMs = clock.nowMs();
+        observer.invalidate();
+      }
+      try {
+        untilMs = await pass(signal);
+      } catch (error) {
+        log.error({ err: error }, 'a pass ended in an unexpected error; the loop goes on');
+        untilMs = clock.nowMs() + ENGINE_RETRY_MS;
+      }
+    }
+  }
+
+  async function followEvents(signal: AbortSignal): Promise<void> {
+    const look = (): void => {
+      observer.invalidate();
+      wake.ring();
+    };
+    while (!signal.aborted) {
+      try {
+        await engine.followEvents(look, signal);
+      } catch {
+        // The listing says what an event would have; that the engine is away is told by the loop.
+      }
+      if (!signal.aborted) look();
+      await clock.sleep(EVENTS_RETRY_MS, signal);
+    }
+  }
+
+  /** What was under way waits for the next start: the last report must not say that it goes on. */
+  async function stop(): Promise<void> {
+    await actions.stop();
+    const standings = new Map(outlook.standings);
+    for (const [name, { phase }] of standings) {
+      if (phase !== 'Pulling') continue;
+      standings.set(name, { phase: 'Waiting', reason: 'Queued', message: 'The module stopped in mid-pull.' });
+    }
+    outlook.standings = standings;
+    await reporter.flush(AbortSignal.timeout(LAST_REPORT_MS));
+  }
+
+  return {
+    methods,
+    async run(signal) {
+      hub.onChange(wake.ring);
+      const reporting = new AbortController();
+      const reports = reporter.run(reporting.signal);
+      await Promise.all([loop(signal), followEvents(signal)]);
+      reporting.abort();
+      await Promise.all([reports, stop()]);
+    },
+  };
+}

@@ -1,0 +1,143 @@
+import type { DesiredState, ImageSpec } from '#core/desired-state';
+import * as record from '#core/image-record';
+import type { ImageRecord, Moment } from '#core/image-record';
+import { findImage } from '#core/presence';
+import { loginDemanded, toRegistryRecord } from '#core/registry-record';
+import type { RegistryRecord } from '#core/registry-record';
+import type { EngineView, RunningPull } from '#core/world';
+
+/**
+ * What the agent remembers, and how each event changes it. Records are values; the book holds the current ones.
+ */
+export interface Book {
+  desired: DesiredState | undefined;
+  /** Counts the changes of the desired properties. */
+  generation: number;
+  readonly images: Map<string, ImageRecord>;
+  readonly registries: Map<string, RegistryRecord>;
+  /** Names of images that this module pulled. */
+  readonly owned: Set<string>;
+  readonly stalledAddresses: Set<string>;
+}
+
+export function createBook(): Book {
+  return {
+    desired: undefined,
+    generation: 0,
+    images: new Map(),
+    registries: new Map(),
+    owned: new Set(),
+    stalledAddresses: new Set(),
+  };
+}
+
+/** Takes a changed desired document over: whatever failed is tried again at once. */
+export function takeDesired(book: Book, desired: DesiredState, nowMs: number): void {
+  book.desired = desired;
+  book.generation += 1;
+  const images = new Map<string, ImageRecord>();
+  for (const image of desired.images.values()) {
+    if (image.kind === 'image')
+      images.set(image.name, record.toRecord(book.images.get(image.name), image.spec));
+  }
+  replaceAll(book.images, images);
+  const registries = new Map<string, RegistryRecord>();
+  for (const [name, registry] of desired.registries) {
+    registries.set(name, loginDemanded(toRegistryRecord(book.registries.get(name), registry), nowMs));
+  }
+  replaceAll(book.registries, registries);
+}
+
+/** Compares the records with what the engine has: what came, what went, what healed. */
+export function takeObservation(
+  book: Book,
+  view: EngineView,
+  pulling: ReadonlyMap<string, RunningPull>,
+  moment: Moment,
+): readonly string[] {
+  const evicted: string[] = [];
+  if (view.kind === 'unavailable') return evicted;
+  for (const [name, spec] of toSpecs(book)) {
+    const before = book.images.get(name);
+    if (before === undefined || pulling.has(name)) continue;
+    const context = { engine: view.platform, servedDigest: before.servedDigest };
+    const presence = findImage(spec, view.index, view.platforms, context);
+    if (presence.kind === 'absent') {
+      if (before.seen !== undefined) evicted.push(name);
+      book.images.set(name, record.vanished(before, moment));
+      continue;
+    }
+    const after = record.seen(before, presence.digest, moment.nowMs);
+    const isWanted = after.servedDigest === undefined || after.servedDigest === presence.digest;
+    book.images.set(name, isWanted && presence.missingTags.length === 0 ? record.healed(after) : after);
+  }
+  return evicted;
+}
+
+/** The engine answers again: what failed for want of it is tried at once. */
+export function takeEngineBack(book: Book): void {
+  updateAll(book, ({ failure }) => failure?.reason === 'EngineUnavailable', record.cleared);
+}
+
+/** Asks for images now, whatever the backoff; their registry's login is tried again with them. */
+export function demand(book: Book, names: readonly string[], force: boolean, nowMs: number): void {
+  for (const name of names) {
+    const before = book.images.get(name);
+    if (before === undefined) continue;
+    book.images.set(name, record.demanded(before, force));
+    const registry = toSpec(book, name)?.registry;
+    const login = registry === undefined ? undefined : book.registries.get(registry);
+    if (registry !== undefined && login !== undefined)
+      book.registries.set(registry, loginDemanded(login, nowMs));
+  }
+}
+
+/** Settles demands that the plan found to have nothing left to do. */
+export function settleDemands(book: Book, settled: ReadonlyMap<string, boolean>): void {
+  for (const [name, isMet] of settled) {
+    const before = book.images.get(name);
+    if (before !== undefined) book.images.set(name, record.settled(before, isMet));
+  }
+}
+
+/** Cancels images until desired changes or they are demanded. */
+export function cancel(book: Book, names: readonly string[]): void {
+  for (const name of names) {
+    const before = book.images.get(name);
+    if (before !== undefined) book.images.set(name, record.cancelled(before));
+  }
+}
+
+/** The specification of a desired image without fault. */
+export function toSpec(book: Book, name: string): ImageSpec | undefined {
+  const image = book.desired?.images.get(name);
+  return image?.kind === 'image' ? image.spec : undefined;
+}
+
+/** Remembers names of images that this module brought: they are its to clean up. */
+export function own(book: Book, names: Iterable<string>): void {
+  for (const name of names) book.owned.add(name);
+}
+
+/** Changes the records of the desired images that are meant. */
+export function updateAll(
+  book: Book,
+  isMeant: (image: ImageRecord, spec: ImageSpec) => boolean,
+  change: (image: ImageRecord) => ImageRecord,
+): void {
+  for (const [name, spec] of toSpecs(book)) {
+    const before = book.images.get(name);
+    if (before !== undefined && isMeant(before, spec)) book.images.set(name, change(before));
+  }
+}
+
+function* toSpecs(book: Book): Generator<[string, ImageSpec]> {
+  for (const image of book.desired?.images.values() ?? []) {
+    if (image.kind === 'image') yield [image.name, image.spec];
+  }
+}
+
+function replaceAll<V>(map: Map<string, V>, values: ReadonlyMap<string, V>): void {
+  map.clear();
+  for (const [key, value] of values) map.set(key, value);
+}

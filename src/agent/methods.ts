@@ -1,0 +1,135 @@
+import { cancel, demand } from '#agent/book';
+import type { Book } from '#agent/book';
+import type { MethodAnswer, MethodHandler, MethodHandlers } from '#agent/ports';
+import type { Tasks } from '#agent/tasks';
+import {
+  parseCancelPulls,
+  parseGetStatus,
+  parseGetTaskStatus,
+  parsePullImages,
+  PayloadError,
+} from '#contract/methods';
+import { toWhole } from '#contract/reported';
+import type { Status } from '#core/status';
+
+export interface MethodDeps {
+  readonly book: Book;
+  readonly tasks: Tasks;
+  readonly toStatus: () => Status;
+  readonly isEngineAway: () => boolean;
+  readonly nowMs: () => number;
+  readonly ring: () => void;
+}
+
+/** An answer stays under 100 KB of JSON; what an answer holds besides the images fits into the rest. */
+const MAX_ANSWER_LENGTH = 90_000;
+
+/** The direct methods of twin-contract.md, by name. */
+export function createMethods(deps: MethodDeps): MethodHandlers {
+  const { book, tasks, toStatus, ring } = deps;
+
+  function getStatus(payload: unknown): MethodAnswer {
+    const { images: names, after = '' } = parseGetStatus(payload);
+    const unknown = findUnknown(names);
+    if (unknown !== undefined) return notDesired(unknown);
+    const { head, images } = toWhole(toStatus());
+    const wanted = images.filter(([name]) => name > after && (names?.includes(name) ?? true));
+    const page: typeof wanted = [];
+    let length = JSON.stringify(head).length;
+    for (const entry of wanted) {
+      length += JSON.stringify(entry).length;
+      if (length > MAX_ANSWER_LENGTH && page.length > 0) break;
+      page.push(entry);
+    }
+    const last = page.at(-1)?.[0];
+    const next = last !== undefined && page.length < wanted.length ? { next: last } : {};
+    return { status: 200, payload: { ...head, images: Object.fromEntries(page), ...next } };
+  }
+
+  function pullImages(payload: unknown): MethodAnswer {
+    const { images: named, force = false } = parsePullImages(payload);
+    const unknown = findUnknown(named);
+    if (unknown !== undefined) return notDesired(unknown);
+    if (deps.isEngineAway()) {
+      return failure(503, 'EngineUnavailable', 'The Docker engine does not answer; see GetStatus.');
+    }
+    const images = unique(named) ?? [...(book.desired?.images.keys() ?? [])];
+    demand(book, images, force, deps.nowMs());
+    const correlationId = tasks.begin(images);
+    ring();
+    return { status: 202, payload: { correlationId, images } };
+  }
+
+  function cancelPulls(payload: unknown): MethodAnswer {
+    const { images: named } = parseCancelPulls(payload);
+    const unknown = findUnknown(named);
+    if (unknown !== undefined) return notDesired(unknown);
+    const candidates = new Set(unique(named) ?? book.images.keys());
+    const cancelled = [...toStatus().images]
+      .filter(
+        ([name, { phase, reason }]) => candidates.has(name) && phase !== 'Pulled' && reason !== 'Cancelled',
+      )
+      .map(([name]) => name)
+      .filter((name) => book.images.has(name));
+    cancel(book, cancelled);
+    ring();
+    return { status: 200, payload: { cancelled } };
+  }
+
+  function getTaskStatus(payload: unknown): MethodAnswer {
+    const { correlationId } = parseGetTaskStatus(payload);
+    const task = tasks.find(correlationId);
+    if (task === undefined) {
+      return failure(
+        404,
+        'NotFound',
+        'No task has this correlationId; tasks are forgotten when the module restarts.',
+      );
+    }
+    return { status: 200, payload: task };
+  }
+
+  function findUnknown(names: readonly string[] | undefined): string | undefined {
+    return names?.find((name) => book.desired?.images.has(name) !== true);
+  }
+
+  return {
+    ping: answering(() => ({ status: 200, payload: {} })),
+    GetStatus: answering(getStatus),
+    PullImages: answering(pullImages),
+    CancelPulls: answering(cancelPulls),
+    GetTaskStatus: answering(getTaskStatus),
+    CheckRegistry: answering(notImplemented),
+    PlanImages: answering(notImplemented),
+    RemoveImages: answering(notImplemented),
+  };
+}
+
+/** Makes a handler that answers whatever happens: a payload that does not fit is 400, a bug is 500. */
+function answering(handle: (payload: unknown) => MethodAnswer): MethodHandler {
+  return async (payload) => {
+    try {
+      return await Promise.resolve(handle(payload));
+    } catch (error) {
+      if (error instanceof PayloadError) return failure(400, 'BadRequest', error.message);
+      return failure(500, 'Unknown', 'The module failed to answer; its log has the cause.');
+    }
+  };
+}
+
+const notImplemented = (): MethodAnswer =>
+  failure(501, 'NotImplemented', 'This version of the module does not have this method.');
+
+const notDesired = (name: string): MethodAnswer =>
+  failure(
+    404,
+    'NotFound',
+    `No image with the name "${name}" is desired; names are the keys of properties.desired.images.`,
+  );
+
+const failure = (status: number, reason: string, message: string): MethodAnswer => ({
+  status,
+  payload: { reason, message },
+});
+
+const unique = (names: readonly string[] | undefined): string[] | undefined => names && [...new Set(names)];

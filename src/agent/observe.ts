@@ -1,0 +1,113 @@
+import type { Engine, EngineInfo } from '#agent/ports';
+import type { DesiredState } from '#core/desired-state';
+import type { Platform } from '#core/platform';
+import { toImageIndex, toNames } from '#core/presence';
+import type { ImageIndex } from '#core/presence';
+import { AgentError } from '#core/reason';
+import type { EngineView } from '#core/world';
+
+/** Keeps what was seen of the engine, and looks again only when something may have changed. */
+export interface Observer {
+  readonly info: EngineInfo | undefined;
+  /** The last look is older than a change that this module made itself: it must not be judged by. */
+  readonly isStale: boolean;
+  /** The engine said that something changed: the next look asks it again. */
+  invalidate(): void;
+  /** This module changed something in the engine: the next look asks again, and a look under way is stale. */
+  change(): void;
+  /** What the engine has; one listing at most, and one inspection for each image id that was never seen before. */
+  observe(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView>;
+  /** Ids of images that containers use; undefined where the engine does not say. Asked only where something is to be removed. */
+  observeUsage(signal: AbortSignal): Promise<ReadonlySet<string> | undefined>;
+}
+
+/** A hanging engine must not hold the loop for longer. */
+const ENGINE_TIMEOUT_MS = 15_000;
+
+/** Inspections in flight at once, when a long list is met for the first time. */
+const MAX_CONCURRENT_INSPECTIONS = 4;
+
+/** Makes an observer that has seen nothing yet. */
+export function createObserver(engine: Engine): Observer {
+  let info: EngineInfo | undefined;
+  let index: ImageIndex | undefined;
+  let changes = 0;
+  let changesAtListing = 0;
+  const platforms = new Map<string, Platform>();
+
+  async function look(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView> {
+    const engineInfo = (info ??= await engine.fetchInfo(signal));
+    const seen = (index ??= await list(signal));
+    await inspectNew(toWantedIds(desired, seen), signal);
+    return { kind: 'known', platform: engineInfo.platform, index: seen, platforms, idsInUse: undefined };
+  }
+
+  async function list(signal: AbortSignal): Promise<ImageIndex> {
+    changesAtListing = changes;
+    const images = await engine.listImages(signal);
+    const ids = new Set(images.map(({ id }) => id));
+    for (const id of platforms.keys()) if (!ids.has(id)) platforms.delete(id);
+    return toImageIndex(images);
+  }
+
+  async function inspectNew(ids: readonly string[], signal: AbortSignal): Promise<void> {
+    const queue = ids.filter((id) => !platforms.has(id));
+    const worker = async (): Promise<void> => {
+      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+        const image = await engine.inspectImage(id, signal);
+        if (image !== undefined) platforms.set(id, image.platform);
+      }
+    };
+    await Promise.all(Array.from({ length: MAX_CONCURRENT_INSPECTIONS }, worker));
+  }
+
+  return {
+    get info() {
+      return info;
+    },
+    get isStale() {
+      return changes !== changesAtListing;
+    },
+    invalidate() {
+      index = undefined;
+    },
+    change() {
+      index = undefined;
+      changes += 1;
+    },
+    async observe(desired, signal) {
+      try {
+        return await look(desired, AbortSignal.any([signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]));
+      } catch (error) {
+        // An engine that comes back may be another one.
+        info = undefined;
+        index = undefined;
+        const { reason, message } = AgentError.of(error);
+        if (reason === 'EngineUnavailable') return { kind: 'unavailable', message };
+        return { kind: 'unavailable', message: `The engine did not list its images: ${message}` };
+      }
+    },
+    async observeUsage(signal) {
+      try {
+        return await engine.listImageIdsInUse(
+          AbortSignal.any([signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]),
+        );
+      } catch {
+        // Nothing is removed while it is not known what is in use; the next pass asks again.
+        return undefined;
+      }
+    },
+  };
+}
+
+function toWantedIds(desired: DesiredState | undefined, { byName }: ImageIndex): string[] {
+  const ids = new Set<string>();
+  for (const image of desired?.images.values() ?? []) {
+    if (image.kind === 'fault') continue;
+    for (const name of toNames(image.spec)) {
+      const id = byName.get(name)?.id;
+      if (id !== undefined) ids.add(id);
+    }
+  }
+  return [...ids];
+}

@@ -1,0 +1,132 @@
+import { toSpec, updateAll } from '#agent/book';
+import type { Book } from '#agent/book';
+import type { PulledImage, RemoteManifest } from '#agent/ports';
+import type { ImageSpec } from '#core/desired-state';
+import * as record from '#core/image-record';
+import type { ImageRecord, Moment } from '#core/image-record';
+import { isPlatformMatch } from '#core/platform';
+import type { Platform } from '#core/platform';
+import { FAILURES } from '#core/reason';
+import type { AgentError, FailureReason } from '#core/reason';
+import { loggedIn } from '#core/registry-record';
+import type { LoginOutcome } from '#core/registry-record';
+import type { CancelCause } from '#core/world';
+
+/** How the outcome of each action changes the book. */
+
+/** Failures that may be the registry's or the image's: a login tells which. */
+const SUSPICIOUS: ReadonlySet<FailureReason> = new Set([
+  'Unauthorized',
+  'RegistryUnreachable',
+  'RegistryUntrusted',
+  'RegistryInsecure',
+  'RegistryError',
+]);
+
+/** A pull ended well. */
+export function takePulled(book: Book, name: string, pulled: PulledImage, moment: Moment): void {
+  const spec = toSpec(book, name);
+  const before = book.images.get(name);
+  if (spec === undefined || before === undefined) return;
+  book.stalledAddresses.delete(spec.reference.registry);
+  book.images.set(name, record.pulled(before, pulled.digest, moment));
+}
+
+/** A pull was ended by the agent. */
+export function takeCancelled(book: Book, name: string, cause: CancelCause, moment: Moment): void {
+  const before = book.images.get(name);
+  const spec = toSpec(book, name);
+  if (before === undefined || spec === undefined) return;
+  const { settings } = book.desired ?? {};
+  if (cause === 'Stalled') {
+    book.stalledAddresses.add(spec.reference.registry);
+    const message = `No progress for ${settings?.stallTimeoutSeconds ?? 0} s (stallTimeoutSeconds).`;
+    book.images.set(name, record.failed(before, { reason: 'Stalled', message }, moment));
+  } else if (cause === 'TimedOut') {
+    const message = `Not done after ${settings?.pullTimeoutSeconds ?? 0} s (pullTimeoutSeconds).`;
+    book.images.set(name, record.failed(before, { reason: 'TimedOut', message }, moment));
+  }
+}
+
+/** A pull, a check of an absent image, or a tagging failed. */
+export function takeFailed(book: Book, name: string, error: AgentError, moment: Moment): void {
+  const before = book.images.get(name);
+  if (before === undefined) return;
+  const { reason, message } = error;
+  book.images.set(
+    name,
+    record.failed(before, { reason, message }, moment, FAILURES[reason].retry !== 'never'),
+  );
+  suspect(book, name, reason);
+}
+
+/** The registry named the digest it serves. */
+export function takeManifest(
+  book: Book,
+  name: string,
+  { digest, platforms }: RemoteManifest,
+  moment: Moment & { readonly engine: Platform | undefined },
+): void {
+  const { engine } = moment;
+  const before = book.images.get(name);
+  const spec = toSpec(book, name);
+  if (before === undefined || spec === undefined) return;
+  if (before.failure === undefined) {
+    book.images.set(name, record.checked(before, digest, moment));
+    return;
+  }
+  const { reason, message } = before.failure;
+  const isStillForeign =
+    reason === 'PlatformMismatch' &&
+    engine !== undefined &&
+    platforms.length > 0 &&
+    !platforms.some((platform) => isPlatformMatch(platform, engine, spec.platform));
+  book.images.set(
+    name,
+    isStillForeign ? record.failed(before, { reason, message }, moment) : record.cleared(before),
+  );
+}
+
+/** The registry could not say which digest it serves. */
+export function takeCheckFailed(book: Book, name: string, error: AgentError, moment: Moment): void {
+  const before = book.images.get(name);
+  if (before === undefined) return;
+  if (before.failure !== undefined) {
+    takeFailed(book, name, error, moment);
+    return;
+  }
+  book.images.set(name, record.checkFailed(before, moment));
+  suspect(book, name, error.reason);
+}
+
+/** A login ended. Another credential, or a registry that is back, frees what failed for want of it. */
+export function takeLogin(book: Book, name: string, outcome: LoginOutcome, moment: Moment): void {
+  const before = book.registries.get(name);
+  if (before === undefined) return;
+  const { login } = before;
+  book.registries.set(name, loggedIn(before, outcome, moment));
+  const isOfRegistry = (image: ImageRecord, spec: ImageSpec): boolean =>
+    spec.registry === name && image.failure !== undefined;
+  if (outcome.kind === 'failed') {
+    updateAll(
+      book,
+      (_image, spec) => spec.registry === name,
+      (image) => record.settled(image, false),
+    );
+  } else if (login.kind === 'failed') {
+    updateAll(book, (image, spec) => isOfRegistry(image, spec) && isSuspicious(image), record.cleared);
+  } else if (login.kind === 'accepted' && login.credential !== outcome.credential) {
+    const isRefused = (image: ImageRecord): boolean => image.failure?.reason === 'Unauthorized';
+    updateAll(book, (image, spec) => isOfRegistry(image, spec) && isRefused(image), record.cleared);
+  }
+}
+
+const isSuspicious = ({ failure }: ImageRecord): boolean =>
+  failure !== undefined && SUSPICIOUS.has(failure.reason);
+
+function suspect(book: Book, name: string, reason: FailureReason): void {
+  const registry = toSpec(book, name)?.registry;
+  const before = registry === undefined ? undefined : book.registries.get(registry);
+  if (registry === undefined || before === undefined || !SUSPICIOUS.has(reason)) return;
+  book.registries.set(registry, { ...before, isSuspect: true });
+}

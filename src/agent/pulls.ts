@@ -1,0 +1,138 @@
+import * as book from '#agent/book';
+import * as outcomes from '#agent/outcomes';
+import type { ActionDeps } from '#agent/actions';
+import type { Credential, ImageSpec } from '#core/desired-state';
+import { toImageKey } from '#core/image-record';
+import { toNames } from '#core/presence';
+import { foldLayer, NO_PROGRESS, sumBytes } from '#core/progress';
+import type { LayerEvent, PullProgress } from '#core/progress';
+import { AgentError } from '#core/reason';
+import { formatReference, formatRepository } from '#core/reference';
+import type { CancelCause, RunningPull } from '#core/world';
+
+/** The pulls in flight. */
+export interface PullTable {
+  readonly running: ReadonlyMap<string, Pull>;
+  /** Pulls one image and takes the outcome into the book; never rejects for a failed pull. */
+  start(name: string, spec: ImageSpec, credential: Credential | undefined): Promise<void>;
+  cancel(name: string, cause: CancelCause): void;
+}
+
+export interface Pull extends RunningPull {
+  readonly progress: PullProgress;
+}
+
+/** What a pull is aborted with. */
+class PullCancelled extends Error {
+  override readonly name = 'PullCancelled';
+  readonly cancelCause: CancelCause;
+
+  constructor(cancelCause: CancelCause) {
+    super(`pull cancelled: ${cancelCause}`);
+    this.cancelCause = cancelCause;
+  }
+}
+
+/** Makes the table, empty. */
+export function createPullTable({
+  engine,
+  observer,
+  book: state,
+  clock,
+  log,
+  toMoment,
+  ring,
+}: ActionDeps): PullTable {
+  const running = new Map<string, Pull & { readonly controller: AbortController }>();
+
+  function createPull(spec: ImageSpec): Pull & {
+    readonly controller: AbortController;
+    readonly take: (layerId: string, event: LayerEvent) => void;
+  } {
+    let progress = NO_PROGRESS;
+    const startedAtMs = clock.nowMs();
+    let advancedAtMs = startedAtMs;
+    const controller = new AbortController();
+    return {
+      key: toImageKey(spec),
+      reference: spec.reference,
+      startedAtMs,
+      controller,
+      get advancedAtMs() {
+        return advancedAtMs;
+      },
+      get progress() {
+        return progress;
+      },
+      get remainingBytes() {
+        const { totalBytes, downloadedBytes } = sumBytes([progress]);
+        return totalBytes - downloadedBytes;
+      },
+      get isCancelling() {
+        return controller.signal.aborted;
+      },
+      take(layerId, event) {
+        const before = progress.advances;
+        progress = foldLayer(progress, layerId, event);
+        if (progress.advances > before) advancedAtMs = clock.nowMs();
+      },
+    };
+  }
+
+  /** The outcome counts for the entry that it was started for, and for no other that has its name now. */
+  const isCurrent = (name: string, { key }: Pull): boolean => state.images.get(name)?.key === key;
+
+  async function start(name: string, spec: ImageSpec, credential: Credential | undefined): Promise<void> {
+    const pull = createPull(spec);
+    const reference = formatReference(spec.reference);
+    running.set(name, pull);
+    log.info({ image: name, reference }, 'pull started');
+    try {
+      const { signal } = pull.controller;
+      const onLayer = pull.take;
+      const pulled = await engine.pull({
+        reference: spec.reference,
+        credential,
+        platform: spec.platform,
+        signal,
+        onLayer,
+      });
+      const names = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
+      if (!pulled.wasPresent) book.own(state, names);
+      if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
+      const durationMs = clock.nowMs() - pull.startedAtMs;
+      const { digest, sizeBytes, wasPresent } = pulled;
+      log.info({ image: name, reference, digest, sizeBytes, durationMs, wasPresent }, 'image pulled');
+    } catch (error) {
+      takeFailure(name, pull, error);
+    } finally {
+      running.delete(name);
+      observer.change();
+      ring();
+    }
+  }
+
+  function takeFailure(name: string, pull: Pull, error: unknown): void {
+    const reference = formatReference(pull.reference);
+    if (error instanceof PullCancelled) {
+      log.info({ image: name, reference, cause: error.cancelCause }, 'pull cancelled');
+      if (isCurrent(name, pull)) outcomes.takeCancelled(state, name, error.cancelCause, toMoment());
+      return;
+    }
+    const failure = AgentError.of(error);
+    if (isCurrent(name, pull)) outcomes.takeFailed(state, name, failure, toMoment());
+    const attempts = state.images.get(name)?.attempts;
+    log.warn(
+      { image: name, reference, reason: failure.reason, error: failure.message, attempts },
+      'pull failed',
+    );
+  }
+
+  return {
+    running,
+    start,
+    cancel(name, cause) {
+      running.get(name)?.controller.abort(new PullCancelled(cause));
+    },
+  };
+}

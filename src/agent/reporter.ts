@@ -1,0 +1,118 @@
+import type { Clock, Hub, Log } from '#agent/ports';
+import { createWake } from '#agent/wake';
+import { applyPatch, hasMoreThanProgress, mergePatch } from '#core/merge-patch';
+import type { JsonObject } from '#core/merge-patch';
+import { findTwinViolation, splitPatch } from '#core/twin-size';
+
+/** Sends what changed of the reported document, at its own pace, beside the loop. */
+export interface Reporter {
+  /** Something may have changed. */
+  ring(): void;
+  /** Reports until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Sends what is still unsent, once, without waiting for a pace; gives up when the signal aborts. */
+  flush(signal: AbortSignal): Promise<void>;
+}
+
+export interface ReporterDeps {
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The document as it should stand now. */
+  readonly toDocument: () => JsonObject;
+  /** Least time between two reports of mere progress. */
+  readonly toIntervalMs: () => number;
+}
+
+/** Phase changes that come together go together; each is out within a second. */
+const COALESCE_MS = 200;
+const SPACING_MS = 700;
+const RETRY_MS = 5000;
+/** What was reported this recently may not have reached the copy that a fetched twin shows. */
+const READ_BACK_AFTER_MS = 60_000;
+/** edgeHub refuses 32,768 bytes of JSON in one patch. */
+const MAX_PATCH_BYTES = 30_000;
+
+/** Makes a reporter that has sent nothing yet. */
+export function createReporter({ hub, clock, log, toDocument, toIntervalMs }: ReporterDeps): Reporter {
+  const wake = createWake(clock);
+  let acknowledged: JsonObject | undefined;
+  let seenFetch = 0;
+  let seenConnection = 0;
+  let lastSentAtMs = -Infinity;
+
+  hub.onChange(() => wake.ring());
+
+  /** What the twin shows is believed over what was once acknowledged: a refused report looks like an accepted one. */
+  function readBack(): void {
+    const { twin } = hub;
+    if (twin === undefined || twin.fetch === seenFetch) return;
+    const isNewConnection = twin.connection !== seenConnection;
+    seenFetch = twin.fetch;
+    seenConnection = twin.connection;
+    if (isNewConnection || clock.nowMs() - lastSentAtMs >= READ_BACK_AFTER_MS) {
+      const { $version: _version, $metadata: _metadata, ...reported } = twin.reported as JsonObject;
+      acknowledged = reported;
+    }
+  }
+
+  async function send(patch: JsonObject): Promise<boolean> {
+    for (const part of splitPatch(patch, MAX_PATCH_BYTES)) {
+      const violation = findTwinViolation(part);
+      if (violation !== undefined) {
+        log.error({ violation }, 'a report breaks a rule of the twin and is not sent');
+        return false;
+      }
+      try {
+        await hub.report(part);
+      } catch (error) {
+        log.debug({ err: error }, 'report not acknowledged; will retry');
+        return false;
+      }
+      acknowledged = applyPatch(acknowledged ?? {}, part);
+      lastSentAtMs = clock.nowMs();
+    }
+    return true;
+  }
+
+  /** One turn: sends what is due, and says when to look again. */
+  async function turn(): Promise<number> {
+    const nowMs = clock.nowMs();
+    readBack();
+    if (!hub.isConnected || acknowledged === undefined) return Infinity;
+    const document = toDocument();
+    const patch = mergePatch(acknowledged, document);
+    const tickAtMs = isPulling(document) ? nowMs + toIntervalMs() : Infinity;
+    if (patch === undefined) return tickAtMs;
+    const dueAtMs = lastSentAtMs + (hasMoreThanProgress(patch) ? SPACING_MS : toIntervalMs());
+    if (dueAtMs > nowMs) return dueAtMs;
+    return (await send(patch)) ? Math.min(tickAtMs, clock.nowMs() + SPACING_MS) : clock.nowMs() + RETRY_MS;
+  }
+
+  return {
+    ring: () => wake.ring(),
+    async run(signal) {
+      let untilMs = Infinity;
+      while (!signal.aborted) {
+        await wake.wait(untilMs, signal);
+        if (signal.aborted) return;
+        await clock.sleep(COALESCE_MS, signal);
+        untilMs = await turn();
+      }
+    },
+    async flush(signal) {
+      readBack();
+      const patch = hub.isConnected && acknowledged ? mergePatch(acknowledged, toDocument()) : undefined;
+      if (patch === undefined) return;
+      const aborted = new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      await Promise.race([send(patch), aborted]);
+    },
+  };
+}
+
+const isPulling = (document: JsonObject): boolean => {
+  const { summary } = document;
+  return typeof summary === 'object' && summary !== null && 'pulling' in summary && summary.pulling !== 0;
+};

@@ -1,0 +1,36 @@
+import type { Book } from '#agent/book';
+import { formatReference } from '#core/reference';
+import type { Summary } from '#core/status';
+
+/**
+ * Takes over from the twin what the module itself reported before it was restarted, so that times and counts go on:
+ * when an image was pulled, how often it vanished, since when the set is ready. What does not fit is left out.
+ */
+export function restoreFrom(reported: Readonly<Record<string, unknown>>, book: Book): Summary['ready'] {
+  const images = toObject(reported['images']);
+  for (const image of book.desired?.images.values() ?? []) {
+    const record = book.images.get(image.name);
+    if (image.kind === 'fault' || record === undefined) continue;
+    const entry = toObject(images[image.name]);
+    if (entry['image'] !== formatReference(image.spec.reference)) continue;
+    const sinceMs = toTimeMs(entry['pulledAt']);
+    const digest = entry['digest'];
+    const evictions = entry['evictions'];
+    book.images.set(image.name, {
+      ...record,
+      ...(typeof evictions === 'number' && Number.isSafeInteger(evictions) ? { evictions } : {}),
+      ...(sinceMs !== undefined && typeof digest === 'string' ? { seen: { digest, sinceMs } } : {}),
+    });
+  }
+  const { readyAt, setDigest } = toObject(reported['summary']);
+  const atMs = toTimeMs(readyAt);
+  return atMs === undefined || typeof setDigest !== 'string' ? undefined : { atMs, setDigest };
+}
+
+const toObject = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? { ...value } : {};
+
+function toTimeMs(value: unknown): number | undefined {
+  const atMs = typeof value === 'string' ? Date.parse(value) : NaN;
+  return Number.isNaN(atMs) ? undefined : atMs;
+}

@@ -1,0 +1,76 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createDockerEngine } from '#adapters/docker';
+import { createIotHub } from '#adapters/iothub';
+import { createLogger } from '#adapters/logger';
+import { systemClock } from '#adapters/system-clock';
+import { createAgent } from '#agent/agent';
+import { EnvironmentError, parseEnvironment } from '#contract/environment';
+import type { Environment } from '#contract/environment';
+import packageJson from '../package.json' with { type: 'json' };
+
+/** edgeAgent gives a module 10 s from SIGTERM to SIGKILL. */
+const SHUTDOWN_MS = 9000;
+
+const EXIT_BAD_ENVIRONMENT = 2;
+
+await main();
+
+async function main(): Promise<void> {
+  const environment = readEnvironment();
+  const log = createLogger(environment.logLevel, (line) => process.stdout.write(line));
+  const { version } = packageJson;
+  log.info({ version, node: process.version, engine: environment.dockerHost }, 'connected-registry-puller starts');
+
+  const hub = createIotHub({
+    identity: environment.hub,
+    clock: systemClock,
+    log: log.child({ component: 'hub' }),
+    productInfo: `connected-registry-puller/${version}`,
+  });
+  // The SDK throws where nobody can catch; a new client is the cure, and an end would cost one of edgeAgent's restarts.
+  const survive = (error: unknown): void => {
+    log.error({ err: error }, 'unexpected error; the hub client is built anew');
+    hub.rebuild();
+  };
+  process.on('uncaughtException', survive);
+  process.on('unhandledRejection', survive);
+
+  const agent = createAgent({
+    hub,
+    engine: createDockerEngine({ dockerHost: environment.dockerHost }),
+    clock: systemClock,
+    log,
+    version,
+    parentHostName: environment.parentHostName,
+    setLogLevel: (level) => log.setLevel(level),
+    createId: randomUUID,
+    sha256: (text) => createHash('sha256').update(text).digest('hex'),
+  });
+  hub.setMethods(agent.methods);
+
+  const ending = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      log.info({ signal: name }, 'ending');
+      ending.abort();
+      setTimeout(() => process.exit(0), SHUTDOWN_MS).unref();
+    });
+  }
+  const closing = new AbortController();
+  const connection = hub.run(closing.signal);
+  await agent.run(ending.signal);
+  closing.abort();
+  await connection;
+  log.info({}, 'ended');
+  process.exit(0);
+}
+
+function readEnvironment(): Environment {
+  try {
+    return parseEnvironment(process.env);
+  } catch (error) {
+    if (!(error instanceof EnvironmentError)) throw error;
+    createLogger('info', (line) => process.stdout.write(line)).fatal(error.message);
+    process.exit(EXIT_BAD_ENVIRONMENT);
+  }
+}
