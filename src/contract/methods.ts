@@ -1,0 +1,70 @@
+import * as z from 'zod';
+
+import { SCHEMA_VERSION, SUPPORTED_VERSION } from '#contract/desired-schema';
+import { isObject, toFaults, withoutNulls } from '#contract/findings';
+
+/** Thrown for the payload of a direct method that does not fit; the message names each path and what to write. */
+export class PayloadError extends Error {
+  override readonly name = 'PayloadError';
+}
+
+const VERSION_RULE = 'must be "1.0", or another version 1';
+const NAMES_RULE = 'must be a list of names from properties.desired.images';
+
+const schemaVersion = z
+  .string({ error: VERSION_RULE })
+  .regex(SUPPORTED_VERSION, { error: VERSION_RULE })
+  .default(SCHEMA_VERSION);
+
+/** Left out: all images that are desired. */
+const images = z.array(z.string({ error: 'must be text' }), { error: NAMES_RULE }).exactOptional();
+
+const text = (rule: string) => z.string({ error: rule }).min(1, { error: rule });
+
+const GetStatus = z.object({
+  schemaVersion,
+  images,
+  /** The last name of the page before; the answer goes on after it. */
+  after: z.string({ error: 'must be text: the `next` of the answer before' }).exactOptional(),
+});
+
+const PullImages = z.object({
+  schemaVersion,
+  images,
+  /** Pulls even what is present. */
+  force: z.boolean({ error: 'must be true or false' }).default(false),
+});
+
+const CancelPulls = z.object({ schemaVersion, images });
+
+const GetTaskStatus = z.object({
+  schemaVersion,
+  correlationId: text('must be the correlationId that PullImages answered'),
+});
+
+/** The payload of `GetStatus`. @throws PayloadError */
+export const parseGetStatus = (payload: unknown): z.infer<typeof GetStatus> => parse(GetStatus, payload);
+
+/** The payload of `PullImages`. @throws PayloadError */
+export const parsePullImages = (payload: unknown): z.infer<typeof PullImages> => parse(PullImages, payload);
+
+/** The payload of `CancelPulls`. @throws PayloadError */
+export const parseCancelPulls = (payload: unknown): z.infer<typeof CancelPulls> =>
+  parse(CancelPulls, payload);
+
+/** The payload of `GetTaskStatus`. @throws PayloadError */
+export const parseGetTaskStatus = (payload: unknown): z.infer<typeof GetTaskStatus> =>
+  parse(GetTaskStatus, payload);
+
+/** Nothing, null and empty text mean all defaults; a null property is an absent one; unknown properties are ignored. */
+function parse<T>(schema: z.ZodType<T>, payload: unknown): T {
+  const written = payload === undefined || payload === null || payload === '' ? {} : payload;
+  if (!isObject(written)) throw new PayloadError('the payload must be an object');
+  const { data, error } = schema.safeParse(withoutNulls(written));
+  if (error === undefined) return data;
+  throw new PayloadError(
+    toFaults(error, [])
+      .map(({ path, message }) => `${path}: ${message}`)
+      .join('; '),
+  );
+}
