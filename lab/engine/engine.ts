@@ -1,0 +1,150 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { LabProcess } from '../processes.ts';
+import { startProcess } from '../processes.ts';
+import { findProgram } from '../programs.ts';
+import type { EngineClient } from './engine-client.ts';
+import { createEngineClient } from './engine-client.ts';
+
+/** What {@link startEngine} takes. */
+export interface EngineOptions {
+  /** An existing folder for all that the engine keeps. It outlives the engine; whoever made it removes it. */
+  readonly dir: string;
+  /** Default: the `dockerd` of the machine. Another version finds its helpers in the same folder. */
+  readonly dockerdPath?: string;
+  /** Keeps images in containerd instead of a graph driver, from Docker 24 on. Default: the engine's own. */
+  readonly containerdSnapshotter?: boolean;
+  /** Further entries of daemon.json, such as `max-concurrent-downloads` or `insecure-registries`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/** A Docker engine of its own, without networking, that shares nothing with the machine's one. */
+export interface Engine extends EngineClient {
+  readonly socketPath: string;
+  readonly dataRoot: string;
+  readonly logPath: string;
+  /** Of dockerd. */
+  readonly pid: number;
+  /** SIGSTOP: the socket accepts, and nothing answers. */
+  pause(): void;
+  /** SIGCONT. */
+  resume(): void;
+  /** Ends dockerd and what it mounted. Images stay. */
+  stop(): Promise<void>;
+  /** Starts a stopped engine again, with its images. */
+  start(): Promise<void>;
+  /** Stops and starts. */
+  restart(): Promise<void>;
+}
+
+/**
+ * Starts a private dockerd and waits until it answers. Needs root.
+ * @throws with the end of dockerd's log when it does not come up within 30 s.
+ */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const dockerdPath = options.dockerdPath ?? (await findProgram('dockerd'));
+  if (dockerdPath === undefined) throw new Error('no dockerd: install docker.io');
+
+  const dataRoot = join(options.dir, 'data');
+  const logPath = join(options.dir, 'dockerd.log');
+  const configPath = join(options.dir, 'daemon.json');
+  const runDir = await makeRunDir(options.dir);
+  const execRoot = join(runDir, 'exec');
+  const socketPath = join(runDir, 'docker.sock');
+  await mkdir(dataRoot, { recursive: true });
+  await writeFile(configPath, JSON.stringify(toDaemonConfig(options)));
+  const client = createEngineClient(`unix://${socketPath}`);
+
+  const start = async () => {
+    await mkdir(runDir, { recursive: true });
+    return startProcess({
+      command: dockerdPath,
+      args: [
+        ...['--config-file', configPath, '--host', `unix://${socketPath}`],
+        ...['--data-root', dataRoot, '--exec-root', execRoot, '--pidfile', join(runDir, 'docker.pid')],
+        ...[
+          '--bridge=none',
+          '--iptables=false',
+          '--ip6tables=false',
+          '--ip-masq=false',
+          '--ip-forward=false',
+        ],
+      ],
+      env: { PATH: `${dirname(dockerdPath)}${delimiter}${process.env['PATH'] ?? ''}` },
+      logPath,
+      isReady: () =>
+        client.version().then(
+          () => true,
+          () => false,
+        ),
+    });
+  };
+  const stop = async () => {
+    await dockerd.stop();
+    await unmountBelow([dataRoot, execRoot]);
+    // With it goes the pid of a dockerd that was killed, which a later process may have.
+    await rm(runDir, { recursive: true, force: true });
+  };
+  let dockerd: LabProcess = await start();
+
+  return {
+    ...client,
+    socketPath,
+    dataRoot,
+    logPath,
+    get pid() {
+      return dockerd.pid;
+    },
+    pause: () => dockerd.signal('SIGSTOP'),
+    resume: () => dockerd.signal('SIGCONT'),
+    stop,
+    async start() {
+      if (dockerd.ending !== undefined) dockerd = await start();
+    },
+    async restart() {
+      await stop();
+      dockerd = await start();
+    },
+  };
+}
+
+/**
+ * The engine that is already there.
+ * @throws when nothing answers at `dockerHost`.
+ */
+export async function connectEngine(dockerHost = 'unix:///var/run/docker.sock'): Promise<EngineClient> {
+  const client = createEngineClient(dockerHost);
+  await client.version();
+  return client;
+}
+
+function toDaemonConfig(options: EngineOptions): Record<string, unknown> {
+  const { containerdSnapshotter } = options;
+  return {
+    ...(containerdSnapshotter === undefined
+      ? {}
+      : { features: { 'containerd-snapshotter': containerdSnapshotter } }),
+    ...options.config,
+  };
+}
+
+/** The kernel takes 107 bytes for a socket's path, and containerd's lies deepest. */
+async function makeRunDir(dir: string): Promise<string> {
+  const runDir = join(dir, 'run');
+  const isShort = Buffer.byteLength(join(runDir, 'exec/containerd/containerd-debug.sock')) <= 107;
+  return isShort ? runDir : mkdtemp(join(tmpdir(), 'engine-'));
+}
+
+/** What a killed dockerd leaves mounted would keep its folders from being removed. */
+async function unmountBelow(dirs: readonly string[]): Promise<void> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .flatMap((line) => line.split(' ')[4] ?? [])
+    .filter((path) => dirs.some((dir) => path === dir || path.startsWith(`${dir}/`)));
+  for (const path of mounts.toReversed()) {
+    await promisify(execFile)('umount', ['--lazy', path]).catch(() => undefined);
+  }
+}
