@@ -88,7 +88,7 @@ const Workload = z
     deviceId: env.IOTEDGE_DEVICEID,
     moduleId: env.IOTEDGE_MODULEID,
     generationId: env.IOTEDGE_MODULEGENERATIONID,
-    hubHostName: env.IOTEDGE_IOTHUBHOSTNAME,
+    iothubHostName: env.IOTEDGE_IOTHUBHOSTNAME,
     ...(env.IOTEDGE_GATEWAYHOSTNAME === undefined ? {} : { gatewayHostName: env.IOTEDGE_GATEWAYHOSTNAME }),
   }));
 
