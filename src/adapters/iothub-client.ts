@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises';
+import common from 'azure-iot-common';
+import device from 'azure-iot-device';
+import type { ModuleClient, Twin } from 'azure-iot-device';
+import { GuardedMqtt } from '#adapters/iothub-transport';
+import type { Secret } from '#core/secret';
+
+const { IotEdgeAuthenticationProvider, ModuleClient: Client, SharedAccessKeyAuthenticationProvider } = device;
+
+/** Who the module is to edgeHub: as edgeAgent tells every module, or by a connection string. */
+export type HubIdentity =
+  | {
+      readonly kind: 'workload';
+      readonly workloadUri: string;
+      readonly deviceId: string;
+      readonly moduleId: string;
+      readonly hubHostName: string;
+      readonly gatewayHostName?: string;
+      readonly generationId: string;
+    }
+  | { readonly kind: 'connection-string'; readonly connectionString: Secret; readonly caFile?: string };
+
+/** One client that is open; it is used until it is lost, and then replaced. */
+export interface OpenClient {
+  readonly client: ModuleClient;
+  readonly twin: Twin;
+}
+
+/** A peer that died without a word is found within twice this time. */
+const KEEPALIVE_S = 45;
+const WORKLOAD_TIMEOUT_MS = 30_000;
+const OPEN_TIMEOUT_MS = 60_000;
+/** edgeHub itself waits up to 50 s for the cloud. */
+const TWIN_TIMEOUT_MS = 90_000;
+const CLOSE_TIMEOUT_MS = 3000;
+
+/**
+ * Builds a client and opens it: twin fetched, nothing registered. `onLost` is called, perhaps more than once, when it
+ * is of no more use.
+ *
+ * The order matters to azure-iot-device 1.18.4: without a listener a failed token renewal ends the process, and
+ * `setOptions` forgets every option that is not named again.
+ *
+ * @throws whatever the SDK says, or an Error when it says nothing in time
+ */
+export async function openClient(
+  identity: HubIdentity,
+  productInfo: string,
+  onLost: (error: unknown) => void,
+): Promise<OpenClient> {
+  const { provider, ca } = await createProvider(identity, onLost);
+  const client = Client.fromAuthenticationProvider(provider, GuardedMqtt);
+  client.on('error', onLost);
+  client.on('disconnect', () => onLost(new Error('edgeHub closed the connection')));
+  try {
+    await client.setOptions({ ...(ca === undefined ? {} : { ca }), keepalive: KEEPALIVE_S, productInfo });
+    client.setRetryPolicy(new common.NoRetry());
+    await within(OPEN_TIMEOUT_MS, 'open', client.open());
+    return { client, twin: await fetchTwin(client) };
+  } catch (error) {
+    await closeClient(client);
+    throw error;
+  }
+}
+
+/** Fetches the whole twin. */
+export function fetchTwin(client: ModuleClient): Promise<Twin> {
+  return within(TWIN_TIMEOUT_MS, 'get twin', client.getTwin());
+}
+
+/** Closes a client and gives up after 3 s: a black-holed socket never closes. */
+export async function closeClient(client: ModuleClient): Promise<void> {
+  try {
+    await within(CLOSE_TIMEOUT_MS, 'close', client.close());
+  } catch {
+    // It is dropped either way.
+  }
+}
+
+/** `promise`, or a rejection after `timeoutMs`: no call of the SDK has a limit of its own. */
+export async function within<T>(timeoutMs: number, what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** `promise`, or a rejection with the signal's reason as soon as it aborts. */
+export async function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+type Provider = InstanceType<
+  typeof IotEdgeAuthenticationProvider | typeof SharedAccessKeyAuthenticationProvider
+>;
+
+async function createProvider(
+  identity: HubIdentity,
+  onLost: (error: unknown) => void,
+): Promise<{ provider: Provider; ca: string | undefined }> {
+  if (identity.kind === 'connection-string') {
+    const { connectionString, caFile } = identity;
+    const provider = SharedAccessKeyAuthenticationProvider.fromConnectionString(connectionString.reveal());
+    provider.on('error', onLost);
+    return { provider, ca: caFile === undefined ? undefined : await readFile(caFile, 'utf8') };
+  }
+  const { kind: _kind, hubHostName, ...config } = identity;
+  const provider = new IotEdgeAuthenticationProvider({
+    ...config,
+    iothubHostName: hubHostName,
+    authScheme: 'sasToken',
+  });
+  provider.on('error', onLost);
+  const trustBundle = new Promise<string>((resolve, reject) => {
+    provider.getTrustBundle((error, bundle) => (bundle === undefined ? reject(error) : resolve(bundle)));
+  });
+  return { provider, ca: await within(WORKLOAD_TIMEOUT_MS, 'trust bundle', trustBundle) };
+}

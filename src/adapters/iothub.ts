@@ -1,0 +1,192 @@
+import type { DeviceMethodRequest, DeviceMethodResponse, ModuleClient, Twin } from 'azure-iot-device';
+import { closeClient, fetchTwin, openClient, unlessAborted, within } from '#adapters/iothub-client';
+import type { HubIdentity } from '#adapters/iothub-client';
+import type { Clock, Hub, Log, MethodHandler, MethodHandlers, TwinDocument } from '#agent/ports';
+import { backoffMs, jitterMs } from '#core/backoff';
+
+export interface IotHubOptions {
+  readonly identity: HubIdentity;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Appended to the SDK's own in what edgeHub is told. */
+  readonly productInfo: string;
+}
+
+/** The hub, and what `main` alone does with it. */
+export interface IotHub extends Hub {
+  /** Before `run`. */
+  setMethods(methods: MethodHandlers): void;
+  /** Drops the client, if there is one, for a new one. */
+  rebuild(): void;
+}
+
+const REPORT_TIMEOUT_MS = 60_000;
+const METHOD_TIMEOUT_MS = 25_000;
+/** Patches are lost while a connection is renewed, and nothing queues them: the whole twin is fetched now and then. */
+const REFETCH_MS = 30 * 60_000;
+/** Patches that follow one another closely are one fetch. */
+const REFETCH_SPACING_MS = 1000;
+const RECONNECT = { retryInitialSeconds: 1, retryMaxSeconds: 60 };
+/** A connection that lasted this long was good: the next backoff begins anew. */
+const STABLE_MS = 60_000;
+
+interface Connection {
+  readonly client: ModuleClient;
+  readonly twin: Twin;
+  readonly lost: AbortController;
+}
+
+/**
+ * Makes the hub of azure-iot-device: one client after another, for ever. Nothing of the SDK's own repair is relied on:
+ * whatever ends, fails or does not answer in time leads to a new client.
+ */
+export function createIotHub({ identity, clock, log, productInfo }: IotHubOptions): IotHub {
+  const listeners: (() => void)[] = [];
+  let methods: MethodHandlers = {};
+  let connection: Connection | undefined;
+  let document: TwinDocument | undefined;
+  let connections = 0;
+  let fetches = 0;
+  let dropClient: ((error: unknown) => void) | undefined;
+
+  const notify = (): void => {
+    for (const listener of listeners) listener();
+  };
+
+  function take(twin: Twin): void {
+    fetches += 1;
+    // The SDK goes on merging patches into these objects, arrays by index: the copy is ours.
+    const { desired, reported } = JSON.parse(JSON.stringify(twin.properties)) as TwinDocument;
+    document = { desired, reported, fetch: fetches, connection: connections };
+    notify();
+  }
+
+  async function connect(lost: AbortController): Promise<Connection> {
+    const opening = openClient(identity, productInfo, (error) => lost.abort(error));
+    try {
+      const { client, twin } = await unlessAborted(lost.signal, opening);
+      for (const [name, handler] of Object.entries(methods)) {
+        client.onMethod(name, (request, response) => {
+          if (request !== undefined && response !== undefined) void answer(handler, request, response);
+        });
+      }
+      return { client, twin, lost };
+    } catch (error) {
+      // One that opens after all would take the connection from its successor.
+      void opening.then(({ client }) => closeClient(client)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Fetches the whole twin at every patch and now and then, until the connection is lost. */
+  async function followTwin({ client, twin, lost }: Connection): Promise<void> {
+    twin.on('error', (error: unknown) => lost.abort(error));
+    let isPatched = false;
+    let awake = new AbortController();
+    twin.on('properties.desired', (payload: unknown) => {
+      // A fetch announces its own result by the SDK's cache itself; anything else is a patch.
+      if (payload === twin.properties.desired) return;
+      isPatched = true;
+      awake.abort();
+    });
+    while (!lost.signal.aborted) {
+      if (!isPatched) {
+        const delayMs = jitterMs(REFETCH_MS, clock.random());
+        await clock.sleep(delayMs, AbortSignal.any([lost.signal, awake.signal]));
+      }
+      if (lost.signal.aborted) return;
+      isPatched = false;
+      awake = new AbortController();
+      take(await unlessAborted(lost.signal, fetchTwin(client)));
+      await clock.sleep(REFETCH_SPACING_MS, lost.signal);
+    }
+  }
+
+  /** One client from its making to its end. @returns how long it was connected, in milliseconds */
+  async function serve(signal: AbortSignal): Promise<number> {
+    const lost = new AbortController();
+    dropClient = (error) => lost.abort(error);
+    const end = (): void => lost.abort();
+    signal.addEventListener('abort', end, { once: true });
+    let openedAtMs: number | undefined;
+    try {
+      connection = await connect(lost);
+      openedAtMs = clock.nowMs();
+      connections += 1;
+      log.info({ connection: connections }, 'connected to edgeHub');
+      take(connection.twin);
+      await followTwin(connection);
+      lost.signal.throwIfAborted();
+    } catch (error) {
+      if (!signal.aborted) log.warn({ error: toText(error) }, 'not connected to edgeHub; will try again');
+    } finally {
+      signal.removeEventListener('abort', end);
+      const { client } = connection ?? {};
+      connection = undefined;
+      lost.abort();
+      notify();
+      if (client !== undefined) await closeClient(client);
+    }
+    return openedAtMs === undefined ? 0 : clock.nowMs() - openedAtMs;
+  }
+
+  async function answer(
+    handler: MethodHandler,
+    { payload, methodName }: DeviceMethodRequest,
+    response: DeviceMethodResponse,
+  ): Promise<void> {
+    try {
+      const { status, payload: body } = await within(METHOD_TIMEOUT_MS, methodName, handler(payload)).catch(
+        (error: unknown) => ({ status: 500, payload: { reason: 'Unknown', message: toText(error) } }),
+      );
+      await response.send(status, body);
+      log.debug({ method: methodName, status }, 'method answered');
+    } catch (error) {
+      log.debug({ method: methodName, error: toText(error) }, 'the answer to a method did not go out');
+    }
+  }
+
+  return {
+    get twin() {
+      return document;
+    },
+    get isConnected() {
+      return connection !== undefined;
+    },
+    onChange(listener) {
+      listeners.push(listener);
+    },
+    setMethods(handlers) {
+      methods = handlers;
+    },
+    rebuild() {
+      dropClient?.(new Error('the client is built anew'));
+    },
+    async report(patch) {
+      const current = connection;
+      if (current === undefined) throw new Error('not connected to edgeHub');
+      const update = new Promise<void>((resolve, reject) => {
+        current.twin.properties.reported.update(patch, (error: Error | null | undefined) =>
+          error ? reject(error) : resolve(),
+        );
+      });
+      try {
+        await unlessAborted(current.lost.signal, within(REPORT_TIMEOUT_MS, 'report', update));
+      } catch (error) {
+        // An answer that does not come may never come again on this client: its subscription may be gone.
+        current.lost.abort(error);
+        throw error;
+      }
+    },
+    async run(signal) {
+      let failures = 0;
+      while (!signal.aborted) {
+        const lastedMs = await serve(signal);
+        failures = lastedMs >= STABLE_MS ? 1 : failures + 1;
+        await clock.sleep(backoffMs(failures, RECONNECT, clock.random()), signal);
+      }
+    },
+  };
+}
+
+const toText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
