@@ -105,7 +105,7 @@ async function pull(dockerHost: DockerHost, reference: string, options: PullOpti
   const registry = reference.slice(0, reference.indexOf('/'));
   const { status, body } = await callEngine(dockerHost, {
     method: 'POST',
-    path: `/images/create?${query}`,
+    path: `/images/create?${query.toString()}`,
     ...(options.credentials === undefined
       ? {}
       : { headers: { 'x-registry-auth': formatRegistryAuth(options.credentials, registry) } }),
