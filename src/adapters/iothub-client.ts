@@ -14,7 +14,7 @@ export type HubIdentity =
       readonly workloadUri: string;
       readonly deviceId: string;
       readonly moduleId: string;
-      readonly hubHostName: string;
+      readonly iothubHostName: string;
       readonly gatewayHostName?: string;
       readonly generationId: string;
     }
@@ -119,10 +119,10 @@ async function createProvider(
     provider.on('error', onLost);
     return { provider, ca: caFile === undefined ? undefined : await readFile(caFile, 'utf8') };
   }
-  const { kind: _kind, hubHostName, ...config } = identity;
+  const { kind: _kind, iothubHostName, ...config } = identity;
   const provider = new IotEdgeAuthenticationProvider({
     ...config,
-    iothubHostName: hubHostName,
+    iotiothubHostName: iothubHostName,
     authScheme: 'sasToken',
   });
   provider.on('error', onLost);

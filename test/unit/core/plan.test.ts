@@ -1,0 +1,441 @@
+import { describe, expect, it } from 'vitest';
+import type { PullWindow } from '#core/pull-window';
+import { formatAction, plan } from '#core/plan';
+import { digestOf, listed, NOW_MS, SETTLED, toSpec, toWorld } from './world.ts';
+import type { Scene } from './world.ts';
+
+const CAMERA = toSpec('acme/camera');
+const GATE = toSpec('acme/gate');
+const NIGHT: PullWindow = {
+  startMinute: 22 * 60,
+  endMinute: 5 * 60,
+  timeZone: 'UTC',
+  outsideBytesPerSecond: 0,
+};
+const MINUTE_MS = 60_000;
+const other = (spec: ReturnType<typeof toSpec>, registry: string): typeof spec => {
+  const { registry: _registry, ...rest } = spec;
+  return { ...rest, reference: { ...spec.reference, registry } };
+};
+
+interface Row extends Scene {
+  readonly when: string;
+  readonly actions: readonly string[];
+  /** `phase reason` by name. */
+  readonly standings?: Readonly<Record<string, string>>;
+  readonly wakeInMs?: number;
+  readonly isReady?: boolean;
+}
+
+const ROWS: readonly Row[] = [
+  {
+    when: 'an image is absent: it is pulled',
+    specs: { camera: CAMERA },
+    actions: ['pull camera'],
+    standings: { camera: 'Waiting Queued' },
+  },
+  {
+    when: 'more is wanted than places are free: priority decides, then the name',
+    specs: {
+      a: toSpec('a'),
+      b: toSpec('b', { priority: 5 }),
+      c: toSpec('c'),
+      d: toSpec('d', { priority: -1 }),
+    },
+    actions: ['pull b', 'pull a', 'pull c'],
+  },
+  {
+    when: 'pulls in flight hold their places',
+    specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c') },
+    settings: { maxConcurrentPulls: 2 },
+    pulls: { a: {} },
+    actions: ['pull b'],
+    standings: { a: 'Pulling', b: 'Waiting Queued', c: 'Waiting Queued' },
+  },
+  {
+    when: 'two entries name one reference: the second waits for the first',
+    specs: { a: CAMERA, b: CAMERA },
+    actions: ['pull a'],
+  },
+  {
+    when: 'an entry is at fault: the others are pulled all the same',
+    specs: { camera: CAMERA },
+    faults: { bad: 'images.bad.image: must be text' },
+    actions: ['pull camera'],
+    standings: { bad: 'Failed InvalidImage', camera: 'Waiting Queued' },
+  },
+  {
+    when: 'the credentials were never tried: login first, and nothing is pulled until then',
+    specs: { camera: CAMERA },
+    login: { kind: 'unknown' },
+    actions: ['login plant'],
+    standings: { camera: 'Waiting Queued' },
+  },
+  {
+    when: 'the login failed: its images fail for its reason and wait for its retry, once for all',
+    specs: { camera: CAMERA, gate: GATE },
+    login: {
+      kind: 'failed',
+      reason: 'Unauthorized',
+      message: 'no',
+      checkedAtMs: NOW_MS,
+      retryAtMs: NOW_MS + MINUTE_MS,
+    },
+    actions: [],
+    standings: { camera: 'Failed Unauthorized', gate: 'Failed Unauthorized' },
+    wakeInMs: MINUTE_MS,
+  },
+  {
+    when: 'the login failed but the image is present: it stays pulled',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    login: {
+      kind: 'failed',
+      reason: 'RegistryUnreachable',
+      message: 'no',
+      checkedAtMs: 0,
+      retryAtMs: NOW_MS + 1,
+    },
+    actions: [],
+    standings: { camera: 'Pulled' },
+    wakeInMs: 1,
+    isReady: true,
+  },
+  {
+    when: 'a pull made the registry suspect: login before anything else is blamed',
+    specs: { camera: CAMERA },
+    registry: { isSuspect: true },
+    records: {
+      camera: { attempts: 1, failure: { reason: 'Unauthorized', message: 'no', retryAtMs: NOW_MS + 9 } },
+    },
+    actions: ['login plant'],
+    standings: { camera: 'Waiting Queued' },
+  },
+  {
+    when: 'the image is in a registry that no entry lists: pulled without a login',
+    specs: { camera: other(CAMERA, '10.0.0.9:5000') },
+    login: { kind: 'unknown' },
+    actions: ['login plant', 'pull camera'],
+  },
+  {
+    when: 'a present tag was not compared since desired changed: the registry is asked, and it is not ready yet',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    records: { camera: { ...SETTLED, checkedGeneration: 0 } },
+    actions: ['check camera'],
+    standings: { camera: 'Pulled' },
+    isReady: false,
+  },
+  {
+    when: 'a present tag was compared: nothing to do until the refresh',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    records: { camera: { ...SETTLED, nextCheckAtMs: NOW_MS + 5000 } },
+    actions: [],
+    standings: { camera: 'Pulled' },
+    wakeInMs: 5000,
+    isReady: true,
+  },
+  {
+    when: 'the refresh is due: the registry is asked, and it stays ready',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    records: { camera: { ...SETTLED, nextCheckAtMs: NOW_MS } },
+    actions: ['check camera'],
+    isReady: true,
+  },
+  {
+    when: 'refreshIntervalSeconds is 0: a present tag is never asked for again',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    settings: { refreshIntervalSeconds: 0 },
+    records: { camera: { ...SETTLED, nextCheckAtMs: NOW_MS } },
+    actions: [],
+    isReady: true,
+  },
+  {
+    when: 'pullPolicy is if-not-present and the image is there: the registry is not asked',
+    specs: { camera: toSpec('acme/camera', { pullPolicy: 'if-not-present' }) },
+    listed: [listed(CAMERA)],
+    actions: [],
+    standings: { camera: 'Pulled' },
+    isReady: true,
+  },
+  {
+    when: 'a digest is pinned and there: the registry is not asked',
+    specs: {
+      camera: toSpec('acme/camera', {
+        reference: { registry: '127.0.0.1:8000', repository: 'acme/camera', digest: digestOf('b') },
+      }),
+    },
+    listed: [
+      { id: digestOf('1'), tags: [], digests: [`127.0.0.1:8000/acme/camera@${digestOf('b')}`], sizeBytes: 1 },
+    ],
+    actions: [],
+    isReady: true,
+  },
+  {
+    when: 'a tag and a digest are wanted and the tag stands elsewhere: it is tagged, not pulled',
+    specs: { camera: toSpec('acme/camera', { reference: { ...CAMERA.reference, digest: digestOf('b') } }) },
+    listed: [
+      { id: digestOf('1'), tags: [], digests: [`127.0.0.1:8000/acme/camera@${digestOf('b')}`], sizeBytes: 1 },
+    ],
+    actions: ['tag camera as 127.0.0.1:8000/acme/camera:1'],
+    standings: { camera: 'Waiting Queued' },
+    isReady: false,
+  },
+  {
+    when: 'the tag moved at the registry: it is pulled again',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    records: { camera: { ...SETTLED, servedDigest: digestOf('b') } },
+    actions: ['pull camera'],
+    isReady: false,
+  },
+  {
+    when: 'PullImages forces a present image: it is pulled',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    records: { camera: { ...SETTLED, demand: { force: true } } },
+    actions: ['pull camera'],
+  },
+  {
+    when: 'PullImages asks for a present image: its tag is compared at once',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    records: { camera: { ...SETTLED, demand: { force: false } } },
+    actions: ['check camera'],
+  },
+  {
+    when: 'a tagAs is missing: the image is tagged before it counts as pulled',
+    specs: {
+      camera: toSpec('acme/camera', {
+        tagAs: [{ registry: 'contoso.azurecr.io', repository: 'acme/camera', tag: '1' }],
+      }),
+    },
+    listed: [listed(CAMERA)],
+    records: { camera: SETTLED },
+    actions: ['tag camera as contoso.azurecr.io/acme/camera:1'],
+    isReady: false,
+  },
+  {
+    when: 'an attempt failed and its retry is not due: it waits as failed',
+    specs: { camera: CAMERA },
+    records: {
+      camera: { attempts: 1, failure: { reason: 'RateLimited', message: 'no', retryAtMs: NOW_MS + 7000 } },
+    },
+    actions: [],
+    standings: { camera: 'Failed RateLimited' },
+    wakeInMs: 7000,
+  },
+  {
+    when: 'a retry is due: it is pulled, and stays failed until it has a place',
+    specs: { a: toSpec('a'), b: toSpec('b') },
+    settings: { maxConcurrentPulls: 1 },
+    records: { b: { attempts: 1, failure: { reason: 'RateLimited', message: 'no', retryAtMs: NOW_MS } } },
+    pulls: { a: {} },
+    actions: [],
+    standings: { a: 'Pulling', b: 'Failed RateLimited' },
+  },
+  {
+    when: 'the image was not found: its manifest is looked for, without a pull',
+    specs: { camera: CAMERA },
+    records: { camera: { attempts: 1, failure: { reason: 'NotFound', message: 'no', retryAtMs: NOW_MS } } },
+    actions: ['check camera'],
+    standings: { camera: 'Failed NotFound' },
+  },
+  {
+    when: 'the image was cancelled: nothing starts',
+    specs: { camera: CAMERA },
+    records: { camera: { failure: { reason: 'Cancelled', message: 'no' } } },
+    actions: [],
+    standings: { camera: 'Failed Cancelled' },
+  },
+  {
+    when: 'a cancelled image is being pulled: the pull is ended',
+    specs: { camera: CAMERA },
+    records: { camera: { failure: { reason: 'Cancelled', message: 'no' } } },
+    pulls: { camera: {} },
+    actions: ['cancel camera (Cancelled)'],
+  },
+  {
+    when: 'a pull in flight is no longer desired: it is cancelled, and its place is filled when it has ended',
+    specs: { gate: GATE },
+    pulls: { camera: {} },
+    actions: ['cancel camera (Unwanted)'],
+  },
+  {
+    when: 'a pull in flight is for what the entry was before: it is cancelled',
+    specs: { camera: CAMERA },
+    pulls: { camera: { key: 'another image' } },
+    actions: ['cancel camera (Unwanted)'],
+  },
+  {
+    when: 'a cancelled pull has not ended: nothing else starts beside it',
+    specs: { gate: GATE, camera: CAMERA },
+    pulls: { camera: { isCancelling: true } },
+    actions: [],
+  },
+  {
+    when: 'settings.paused: running pulls are cancelled and none starts',
+    specs: { camera: CAMERA, gate: GATE },
+    settings: { paused: true },
+    pulls: { camera: {} },
+    actions: ['cancel camera (Paused)'],
+    standings: { camera: 'Pulling', gate: 'Waiting Paused' },
+  },
+  {
+    when: 'the window is closed: nothing starts until it opens',
+    specs: { camera: CAMERA },
+    settings: { pullWindow: NIGHT },
+    actions: [],
+    standings: { camera: 'Waiting OutsideWindow' },
+    wakeInMs: 10 * 60 * MINUTE_MS,
+  },
+  {
+    when: 'the window is closed and a pull runs: it goes on',
+    specs: { camera: CAMERA },
+    settings: { pullWindow: NIGHT, stallTimeoutSeconds: 60, pullTimeoutSeconds: 3600 },
+    pulls: { camera: {} },
+    actions: [],
+    wakeInMs: MINUTE_MS,
+  },
+  {
+    when: 'the window is closed and PullImages asks: it is pulled',
+    specs: { camera: CAMERA },
+    settings: { pullWindow: NIGHT },
+    records: { camera: { demand: { force: false } } },
+    actions: ['pull camera'],
+  },
+  {
+    when: 'the window is closed and a retry is due: it is failed until the window opens',
+    specs: { camera: CAMERA },
+    settings: { pullWindow: NIGHT },
+    records: {
+      camera: { attempts: 1, failure: { reason: 'Corrupt', message: 'no', retryAtMs: NOW_MS - 1 } },
+    },
+    actions: [],
+    standings: { camera: 'Failed Corrupt' },
+    wakeInMs: 10 * 60 * MINUTE_MS,
+  },
+  {
+    when: 'the disk has less free than minFreeDiskMB: nothing starts',
+    specs: { camera: CAMERA },
+    world: { freeBytes: 499_000_000 },
+    actions: [],
+    standings: { camera: 'Waiting LowDisk' },
+    wakeInMs: 30_000,
+  },
+  {
+    when: 'what runs will fill the disk: nothing more starts',
+    specs: { camera: CAMERA, gate: GATE },
+    world: { freeBytes: 900_000_000 },
+    pulls: { camera: { remainingBytes: 300_000_000 } },
+    actions: [],
+    standings: { camera: 'Pulling', gate: 'Waiting LowDisk' },
+    wakeInMs: 30_000,
+  },
+  {
+    when: 'one pull stalls: every pull in flight is ended, to free the engine',
+    specs: { camera: CAMERA, gate: GATE },
+    pulls: { camera: { advancedAtMs: NOW_MS - 600_000 }, gate: {} },
+    actions: ['cancel camera (Stalled)', 'cancel gate (Requeued)'],
+  },
+  {
+    when: 'a registry stalled: those of other registries come first',
+    specs: { a: CAMERA, b: other(GATE, '10.0.0.9:5000') },
+    world: { stalledAddresses: new Set(['127.0.0.1:8000']) },
+    actions: ['pull b'],
+  },
+  {
+    when: 'a registry stalled and nothing else is wanted: it gets one place',
+    specs: { a: CAMERA, b: GATE },
+    world: { stalledAddresses: new Set(['127.0.0.1:8000']) },
+    actions: ['pull a'],
+  },
+  {
+    when: 'one attempt outlasts pullTimeoutSeconds: it alone is ended',
+    specs: { camera: CAMERA, gate: GATE },
+    settings: { pullTimeoutSeconds: 60 },
+    pulls: { camera: { startedAtMs: NOW_MS - MINUTE_MS }, gate: {} },
+    actions: ['cancel camera (TimedOut)'],
+  },
+  {
+    when: 'the engine is away: everything is failed for it, and nothing is asked of it',
+    specs: { camera: CAMERA },
+    login: { kind: 'unknown' },
+    world: { engine: { kind: 'unavailable', message: 'no socket' } },
+    actions: [],
+    standings: { camera: 'Failed EngineUnavailable' },
+  },
+  {
+    when: 'an evicted image is to be spread: it waits for its time',
+    specs: { camera: CAMERA },
+    records: { camera: { evictions: 1, notBeforeMs: NOW_MS + 3000 } },
+    actions: [],
+    standings: { camera: 'Waiting Queued' },
+    wakeInMs: 3000,
+  },
+  {
+    when: 'only four manifests are asked for at once',
+    specs: Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => [name, toSpec(name)])),
+    listed: ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => listed(toSpec(name), digestOf('a'), name)),
+    actions: ['check a', 'check b', 'check c', 'check d'],
+  },
+];
+
+describe('plan', () => {
+  it.each(ROWS)('$when', ({ actions, standings, wakeInMs, isReady, ...scene }) => {
+    const planned = plan(toWorld(scene));
+    expect(planned.actions.map(formatAction)).toEqual(actions);
+    if (standings !== undefined) {
+      const shown = [...planned.standings].map(([name, standing]) => [
+        name,
+        'reason' in standing ? `${standing.phase} ${standing.reason}` : standing.phase,
+      ]);
+      expect(Object.fromEntries(shown)).toEqual(standings);
+    }
+    if (wakeInMs !== undefined) expect((planned.wakeAtMs ?? Infinity) - NOW_MS).toBe(wakeInMs);
+    if (isReady !== undefined) expect(planned.isReady).toBe(isReady);
+  });
+});
+
+describe('plan of removals, with unlisted: remove', () => {
+  const LISTED = listed(CAMERA);
+  const GONE = listed(GATE, digestOf('c'));
+  const scene = {
+    specs: { camera: CAMERA },
+    records: { camera: SETTLED },
+    settings: { unlisted: 'remove' },
+    listed: [LISTED, GONE],
+  } satisfies Scene;
+  const OURS = new Set([...LISTED.tags, ...LISTED.digests, ...GONE.tags]);
+  const toActions = (more: Scene, idsInUse: ReadonlySet<string> = new Set()): string[] => {
+    const world = toWorld({ ...scene, ...more, world: { owned: OURS, ...more.world } });
+    if (world.engine.kind === 'unavailable') throw new Error('the scene has an engine');
+    return plan({ ...world, engine: { ...world.engine, idsInUse } }).actions.map(formatAction);
+  };
+
+  it('removes what this module pulled and nobody lists any more', () => {
+    expect(toActions({})).toEqual(['remove 127.0.0.1:8000/acme/gate:1']);
+  });
+  it('keeps everything with unlisted: keep', () => {
+    expect(toActions({ settings: { unlisted: 'keep' } })).toEqual([]);
+  });
+  it('never removes an image that the module did not pull', () => {
+    expect(toActions({ world: { owned: new Set() } })).toEqual([]);
+  });
+  it('never removes an image that a container uses', () => {
+    expect(toActions({}, new Set([GONE.id]))).toEqual([]);
+  });
+  it('removes nothing while it is not known what containers use', () => {
+    const world = toWorld({ ...scene, world: { owned: OURS } });
+    expect(plan(world).actions).toEqual([]);
+  });
+  it('never removes an image that a listed entry shares under another name', () => {
+    expect(toActions({ listed: [LISTED, { ...GONE, id: LISTED.id }] })).toEqual([]);
+  });
+  it('removes nothing while an entry is at fault, for it may stand for anything', () => {
+    expect(toActions({ faults: { bad: 'images.bad: no' } })).toEqual([]);
+  });
+});
