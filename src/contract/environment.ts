@@ -89,6 +89,7 @@ const Workload = z
     moduleId: env.IOTEDGE_MODULEID,
     generationId: env.IOTEDGE_MODULEGENERATIONID,
     iothubHostName: env.IOTEDGE_IOTHUBHOSTNAME,
+    authScheme: env.IOTEDGE_AUTHSCHEME,
     ...(env.IOTEDGE_GATEWAYHOSTNAME === undefined ? {} : { gatewayHostName: env.IOTEDGE_GATEWAYHOSTNAME }),
   }));
 
