@@ -5,6 +5,7 @@ import { isInsideWindow, nextOpeningMs } from '#core/pull-window';
 import type { PullWindow } from '#core/pull-window';
 
 const HOUR_MS = 3_600_000;
+const STEP_MS = 300_000;
 
 function windowOf(start: string, end: string, timeZone: string): PullWindow {
   const toMinute = (time: string) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
@@ -13,12 +14,12 @@ function windowOf(start: string, end: string, timeZone: string): PullWindow {
 
 const at = (time: string): number => Date.parse(time);
 
-/** The openings and closings between two times, in UTC, as a look at every minute shows them. */
+/** The openings and closings between two times, in UTC, as a look every five minutes shows them. */
 function listChanges(window: PullWindow, from: string, until: string): readonly string[] {
   const changes: string[] = [];
-  for (let atMs = at(from); atMs < at(until); atMs += 60_000) {
+  for (let atMs = at(from); atMs < at(until); atMs += STEP_MS) {
     const isInside = isInsideWindow(window, atMs);
-    if (isInside !== isInsideWindow(window, atMs - 60_000)) {
+    if (isInside !== isInsideWindow(window, atMs - STEP_MS)) {
       changes.push(`${isInside ? 'opens' : 'closes'} ${new Date(atMs).toISOString().slice(5, 16)}`);
     }
   }
