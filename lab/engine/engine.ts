@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { LabProcess } from '../processes.ts';
 import { startProcess } from '../processes.ts';
 import { findProgram } from '../programs.ts';
+import { makeSocketDir } from '../socket-dir.ts';
 import type { EngineClient } from './engine-client.ts';
 import { createEngineClient } from './engine-client.ts';
 
@@ -51,7 +51,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const dataRoot = join(options.dir, 'data');
   const logPath = join(options.dir, 'dockerd.log');
   const configPath = join(options.dir, 'daemon.json');
-  const runDir = await makeRunDir(options.dir);
+  const runDir = await makeSocketDir(join(options.dir, 'run'), 'exec/containerd/containerd-debug.sock');
   const execRoot = join(runDir, 'exec');
   const socketPath = join(runDir, 'docker.sock');
   await mkdir(dataRoot, { recursive: true });
@@ -130,13 +130,6 @@ function toDaemonConfig(options: EngineOptions): Record<string, unknown> {
       : { features: { 'containerd-snapshotter': containerdSnapshotter } }),
     ...options.config,
   };
-}
-
-/** The kernel takes 107 bytes for a socket's path, and containerd's lies deepest. */
-async function makeRunDir(dir: string): Promise<string> {
-  const runDir = join(dir, 'run');
-  const isShort = Buffer.byteLength(join(runDir, 'exec/containerd/containerd-debug.sock')) <= 107;
-  return isShort ? runDir : mkdtemp(join(tmpdir(), 'engine-'));
 }
 
 /** What a killed dockerd leaves mounted would keep its folders from being removed. */

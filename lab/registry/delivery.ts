@@ -1,0 +1,88 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RegistryFaults } from './faults.ts';
+import type { OpenRequest } from './request-log.ts';
+import type { Target } from './targets.ts';
+import { createThrottle, pieceBytes } from './throttle.ts';
+import type { Throttle } from './throttle.ts';
+
+/** How bytes leave the registry: as fast, as whole and as true as the switches say. */
+export interface Delivery {
+  /** Waits while the switches hold answers back. Rejects when the client goes away. */
+  hold(target: Target, signal: AbortSignal): Promise<void>;
+  /** A body on its way to the client. Throws where the connection is to break. */
+  shape(body: AsyncIterable<Buffer>, parcel: Parcel): AsyncGenerator<Buffer>;
+}
+
+/** Where a body goes. */
+export interface Parcel {
+  readonly target: Target;
+  readonly record: OpenRequest;
+  readonly response: ServerResponse;
+  readonly signal: AbortSignal;
+}
+
+/** The delivery of one registry. */
+export function createDelivery(faults: Readonly<RegistryFaults>): Delivery {
+  const shared = createThrottle();
+  const connections = new WeakMap<Socket, Throttle>();
+
+  const connectionThrottle = (socket: Socket) => {
+    const throttle = connections.get(socket) ?? createThrottle();
+    connections.set(socket, throttle);
+    return throttle;
+  };
+  const waitWhile = async (isHeld: () => boolean, signal: AbortSignal) => {
+    while (isHeld()) await delay(20, undefined, { signal });
+  };
+  const pace = async (bytes: number, parcel: Parcel) => {
+    const { bytesPerSecond, totalBytesPerSecond } = faults;
+    const { socket } = parcel.response;
+    const nowMs = performance.now();
+    const delayMs = Math.max(
+      bytesPerSecond === undefined || socket === null
+        ? 0
+        : connectionThrottle(socket).delayMs(bytes, bytesPerSecond, nowMs),
+      totalBytesPerSecond === undefined ? 0 : shared.delayMs(bytes, totalBytesPerSecond, nowMs),
+    );
+    if (delayMs > 0) await delay(delayMs, undefined, { signal: parcel.signal });
+  };
+
+  return {
+    async hold(target, signal) {
+      if (faults.latencyMs > 0) await delay(faults.latencyMs, undefined, { signal });
+      await waitWhile(() => faults.hang || (faults.tokenHangs && target.kind === 'token'), signal);
+    },
+
+    async *shape(body, parcel) {
+      const { target, record } = parcel;
+      const isBlob = target.kind === 'blob';
+      for await (const chunk of body) {
+        let rest = chunk;
+        while (rest.length > 0) {
+          await waitWhile(() => faults.hang, parcel.signal);
+          const room = isBlob ? (faults.cutBlobAfterBytes ?? Infinity) - record.bytes : Infinity;
+          if (room <= 0) {
+            await flush(parcel);
+            throw new Error('the connection is cut');
+          }
+          const rate = Math.min(faults.bytesPerSecond ?? Infinity, faults.totalBytesPerSecond ?? Infinity);
+          const piece = rest.subarray(0, Math.min(pieceBytes(rate), room));
+          rest = rest.subarray(piece.length);
+          await pace(piece.length, parcel);
+          const isFirst = record.bytes === 0;
+          record.bytes += piece.length;
+          yield isBlob && isFirst && [target.digest, 'any'].includes(faults.corruptBlob ?? '')
+            ? Buffer.concat([Buffer.of((piece[0] ?? 0) ^ 0xff), piece.subarray(1)])
+            : piece;
+        }
+      }
+    },
+  };
+}
+
+/** What was promised before the cut shall arrive. */
+async function flush(parcel: Parcel): Promise<void> {
+  while (parcel.response.writableLength > 0) await delay(5, undefined, { signal: parcel.signal });
+}

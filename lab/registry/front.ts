@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import type { RequestListener, Server } from 'node:http';
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** The registry's public side: one address that can go away and come back. */
+export interface Front {
+  /** Stays the same for life. */
+  readonly port: number;
+  /** Accepts connections again at the same port. */
+  start(): Promise<void>;
+  /** Breaks all connections and refuses new ones. */
+  stop(): Promise<void>;
+}
+
+/** What {@link startFront} takes. */
+export interface FrontOptions {
+  /** An address of this machine. */
+  readonly host: string;
+  /** PEM files; plain HTTP without them. */
+  readonly tls?: { readonly certificatePath: string; readonly keyPath: string };
+  readonly onRequest: RequestListener;
+}
+
+/** Starts listening at a free port. */
+export async function startFront(options: FrontOptions): Promise<Front> {
+  const { host, tls, onRequest } = options;
+  const credentials =
+    tls === undefined
+      ? undefined
+      : { cert: await readFile(tls.certificatePath), key: await readFile(tls.keyPath) };
+  const listen = async (port: number) => {
+    const server =
+      credentials === undefined ? createServer(onRequest) : createTlsServer(credentials, onRequest);
+    // A throttled upload or download may take as long as it likes.
+    server.requestTimeout = 0;
+    await listenAt(server, host, port);
+    return server;
+  };
+
+  let server: Server | undefined = await listen(0);
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    async start() {
+      server ??= await listen(port);
+    },
+    async stop() {
+      const stopping = server;
+      server = undefined;
+      if (stopping === undefined) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      stopping.close(() => resolve());
+      stopping.closeAllConnections();
+      await promise;
+    },
+  };
+}
+
+/** Another program may hold the port for a moment, for a connection of its own. */
+async function listenAt(server: Server, host: string, port: number): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+    try {
+      await promise;
+      server.off('error', reject);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === 50) throw error;
+      await delay(100);
+    }
+  }
+}
