@@ -1,0 +1,55 @@
+import type { EngineInfo } from '#agent/ports';
+import type { Platform } from '#core/platform';
+import type { ListedImage } from '#core/presence';
+
+/** Of `GET /info`. */
+export interface InfoAnswer {
+  readonly DockerRootDir?: string;
+  readonly DriverStatus?: readonly (readonly [string, string])[] | null;
+}
+
+/** Of `GET /images/json` and `GET /images/…/json`. */
+export interface ImageAnswer {
+  readonly Id: string;
+  readonly Size: number;
+  readonly RepoTags?: readonly string[] | null | undefined;
+  readonly RepoDigests?: readonly string[] | null | undefined;
+}
+
+/** Of `GET /distribution/…/json`. */
+export interface PlatformAnswer {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/** The kind of image store: the containerd one is known by its snapshotter. */
+export function toStore({ DriverStatus }: InfoAnswer): EngineInfo['store'] {
+  const isContainerd = (DriverStatus ?? []).some(([, value]) => value === 'io.containerd.snapshotter.v1');
+  return isContainerd ? 'containerd' : 'classic';
+}
+
+/** An image of a listing or an inspection. */
+export function toListedImage({ Id, Size, RepoTags, RepoDigests }: ImageAnswer): ListedImage {
+  return {
+    id: Id,
+    sizeBytes: Size,
+    tags: (RepoTags ?? []).filter(isName),
+    digests: (RepoDigests ?? []).filter(isName),
+  };
+}
+
+/** A platform whose variant may be missing or empty. */
+export function toPlatform(os: string, architecture: string, variant?: string): Platform {
+  return { os, architecture, ...(variant === undefined || variant === '' ? {} : { variant }) };
+}
+
+/** The platforms of a manifest, without those that the registry does not name: attestations are for `unknown`. */
+export function toPlatforms(platforms: readonly PlatformAnswer[] | null): readonly Platform[] {
+  return (platforms ?? [])
+    .filter(({ os, architecture }) => ![os, architecture].some((part) => part === '' || part === 'unknown'))
+    .map(({ os, architecture, variant }) => toPlatform(os, architecture, variant));
+}
+
+/** An image without a name is listed as `<none>:<none>`. */
+const isName = (name: string): boolean => !name.includes('<none>');

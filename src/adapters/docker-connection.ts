@@ -1,0 +1,120 @@
+import { stat } from 'node:fs/promises';
+import { toEngineFailure } from '#adapters/docker-failure';
+import type { Credential } from '#core/desired-state';
+import { AgentError } from '#core/reason';
+
+/** Asks one engine, and turns what goes wrong into an `AgentError`. An aborted signal rejects with its reason. */
+export interface DockerConnection {
+  /** Rejects with `EngineUnavailable`, or `RegistryUnreachable` where the engine asks a registry, after 30 s. */
+  readonly ask: <T>(
+    signal: AbortSignal,
+    question: (signal: AbortSignal) => Promise<T>,
+    registry?: { readonly address: string; readonly credential: Credential | undefined },
+  ) => Promise<T>;
+  /** An answer that goes on for as long as the engine likes. */
+  readonly follow: (
+    signal: AbortSignal,
+    question: () => Promise<NodeJS.ReadableStream>,
+    credential?: Credential,
+  ) => AsyncGenerator<Uint8Array>;
+}
+
+/** Longer than the 15 s for which the engine itself waits for a registry. */
+export const QUERY_TIMEOUT_MS = 30_000;
+
+/** What the client throws: with a status where the engine answered, with a system's code where it did not. */
+interface ClientError extends Error {
+  readonly statusCode?: number;
+  readonly code?: string;
+}
+
+/** Makes the connection; nothing is sent. */
+export function createDockerConnection(dockerHost: string): DockerConnection {
+  async function toFailure(error: unknown, credential: Credential | undefined): Promise<unknown> {
+    if (!(error instanceof Error) || error instanceof AgentError) return error;
+    const { statusCode, code, message }: ClientError = error;
+    if (statusCode !== undefined) return toEngineFailure(toWords(message), statusCode, credential?.password);
+    if (typeof code !== 'string') return error;
+    const cause = { cause: error };
+    return new AgentError('EngineUnavailable', await explain(dockerHost, code, message), cause);
+  }
+
+  return {
+    async ask(signal, question, registry) {
+      signal.throwIfAborted();
+      const limit = new AbortController();
+      const abort = (): void => limit.abort(signal.reason);
+      const timer = setTimeout(() => limit.abort(toTimeout(registry?.address)), QUERY_TIMEOUT_MS);
+      signal.addEventListener('abort', abort, { once: true });
+      try {
+        // The client hands the signal on for some questions only.
+        return await Promise.race([question(limit.signal), rejectedBy(limit.signal)]);
+      } catch (error) {
+        limit.signal.throwIfAborted();
+        throw await toFailure(error, registry?.credential);
+      } finally {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', abort);
+      }
+    },
+    async *follow(signal, question, credential) {
+      signal.throwIfAborted();
+      try {
+        for await (const chunk of await question()) yield toBytes(chunk);
+      } catch (error) {
+        // In mid-stream an abort shows as a connection that was reset.
+        signal.throwIfAborted();
+        throw await toFailure(error, credential);
+      }
+    },
+  };
+}
+
+/** The HTTP status that the engine refused with; undefined for any other error. */
+export function toStatus(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { statusCode }: ClientError = error;
+  return statusCode;
+}
+
+const toBytes = (chunk: string | Uint8Array): Uint8Array =>
+  typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+
+/** The client puts `(HTTP code 500) server error - ` before the engine's words. */
+const toWords = (message: string): string => message.replace(/^\(HTTP code \d+\) [a-z ]+ - /, '');
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return promise;
+}
+
+function toTimeout(address: string | undefined): AgentError {
+  const after = `within ${QUERY_TIMEOUT_MS / 1000} s`;
+  return address === undefined
+    ? new AgentError('EngineUnavailable', `The engine did not answer ${after}.`)
+    : new AgentError('RegistryUnreachable', `The engine had no answer from ${address} ${after}.`);
+}
+
+/** Says which of the causes it is that the engine cannot be reached, and what to do. */
+async function explain(dockerHost: string, code: string, message: string): Promise<string> {
+  if (!dockerHost.startsWith('unix://')) return `No engine at ${dockerHost}: ${message}`;
+  const path = dockerHost.slice('unix://'.length);
+  const file = await stat(path).catch(() => undefined);
+  if (file?.isDirectory() === true) {
+    return `${path} is a folder, not the engine's socket: the host had no socket there when the module was created. Bind the right path and create the module anew.`;
+  }
+  switch (code) {
+    case 'ENOENT':
+      return `There is no socket at ${path}: bind the engine's socket of the host into the module.`;
+    case 'EACCES':
+    case 'EPERM': {
+      const group = file === undefined ? 'the id of the group that owns it' : `"${file.gid}"`;
+      return `Permission denied for user ${process.getuid?.() ?? '?'} at ${path}: add ${group} to GroupAdd of the HostConfig in the module's createOptions.`;
+    }
+    case 'ECONNREFUSED':
+      return `Nobody listens at ${path}: the engine is stopped, or has made its socket anew since the module was created.`;
+    default:
+      return `The engine at ${path} ended the connection: ${message}`;
+  }
+}

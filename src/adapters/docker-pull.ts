@@ -1,0 +1,110 @@
+import { toEngineFailure } from '#adapters/docker-failure';
+import { readPullMessages } from '#adapters/pull-stream';
+import type { Engine, InspectedImage, Log, PulledImage, PullRequest } from '#agent/ports';
+import { formatPlatform, isPlatformMatch } from '#core/platform';
+import type { Platform } from '#core/platform';
+import { AgentError } from '#core/reason';
+import { formatRepository, formatTagged } from '#core/reference';
+import type { Reference } from '#core/reference';
+
+/** What a pull needs of the engine. */
+export interface PullSteps {
+  readonly engine: Pick<Engine, 'inspectImage' | 'tag' | 'untag'>;
+  /** Starts the pull; the answer's bytes. */
+  readonly open: (request: PullRequest) => AsyncIterable<Uint8Array>;
+  readonly fetchPlatform: (signal: AbortSignal) => Promise<Platform>;
+  readonly log: Log | undefined;
+}
+
+/** Pulls and then looks whether the engine has what was wanted, as `Engine.pull` says. */
+export async function pullImage(request: PullRequest, steps: PullSteps): Promise<PulledImage> {
+  const { reference, signal } = request;
+  const { engine } = steps;
+  const name = toPulledName(reference);
+  const before = await engine.inspectImage(name, signal);
+  const saidDigest = await follow(request, steps);
+  const image = await engine.inspectImage(name, signal);
+  if (image === undefined) {
+    throw new AgentError('Unknown', `The engine ended the pull without an error, and has no ${name}.`);
+  }
+  const digest = reference.digest ?? saidDigest ?? toDigest(image, reference) ?? '';
+  const fault = findFault(image, digest, request, await steps.fetchPlatform(signal));
+  if (fault !== undefined) {
+    await putBack(reference, before, image, steps);
+    throw fault;
+  }
+  if (reference.tag !== undefined && reference.digest !== undefined) {
+    const { registry, repository, tag } = reference;
+    await engine.tag(image.id, { registry, repository, tag }, signal);
+  }
+  const wasPresent = before !== undefined && holds(before, reference, digest);
+  return { id: image.id, digest, sizeBytes: image.sizeBytes, platform: image.platform, wasPresent };
+}
+
+/** @returns the digest that the engine says it was served */
+async function follow(request: PullRequest, { open }: PullSteps): Promise<string | undefined> {
+  let digest: string | undefined;
+  let failure: string | undefined;
+  for await (const message of readPullMessages(open(request))) {
+    if (message.kind === 'layer') request.onLayer(message.layerId, message.event);
+    if (message.kind === 'digest') digest = message.digest;
+    if (message.kind === 'error') failure = message.text;
+  }
+  if (failure !== undefined) throw toEngineFailure(failure, undefined, request.credential?.password);
+  return digest;
+}
+
+/** The engine gives an image that is pulled by digest no tag. */
+function toPulledName(reference: Reference): string {
+  const { digest } = reference;
+  const tagged = formatTagged(reference);
+  if (digest === undefined && tagged !== undefined) return tagged;
+  return `${formatRepository(reference)}@${digest ?? ''}`;
+}
+
+function findFault(
+  image: InspectedImage,
+  digest: string,
+  { reference, platform: wanted }: PullRequest,
+  engine: Platform,
+): AgentError | undefined {
+  if (!holds(image, reference, digest)) {
+    const held = toDigest(image, reference) ?? 'no digest of this repository';
+    return new AgentError('DigestMismatch', `The registry served ${digest}, and the engine holds ${held}.`);
+  }
+  if (isPlatformMatch(image.platform, engine, wanted)) return undefined;
+  const other =
+    wanted === undefined
+      ? `this engine runs ${formatPlatform(engine)}`
+      : `${formatPlatform(wanted)} is wanted`;
+  return new AgentError('PlatformMismatch', `The image is for ${formatPlatform(image.platform)}; ${other}.`);
+}
+
+/** Takes away what was pulled in vain, and gives its name back to the image that had it. */
+async function putBack(
+  reference: Reference,
+  before: InspectedImage | undefined,
+  after: InspectedImage,
+  { engine, log }: PullSteps,
+): Promise<void> {
+  if (before?.id === after.id) return;
+  // It is done whether or not the pull is still wanted.
+  const { signal } = new AbortController();
+  const name = toPulledName(reference);
+  try {
+    await engine.untag(name, signal);
+    if (before !== undefined && reference.digest === undefined)
+      await engine.tag(before.id, reference, signal);
+  } catch (error) {
+    const { message } = AgentError.of(error);
+    log?.warn({ reference: name, error: message }, 'an image that was pulled in vain was not taken away');
+  }
+}
+
+const holds = ({ digests }: InspectedImage, reference: Reference, digest: string): boolean =>
+  digests.includes(`${formatRepository(reference)}@${digest}`);
+
+function toDigest({ digests }: InspectedImage, reference: Reference): string | undefined {
+  const prefix = `${formatRepository(reference)}@`;
+  return digests.find((digest) => digest.startsWith(prefix))?.slice(prefix.length);
+}

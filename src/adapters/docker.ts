@@ -1,0 +1,197 @@
+import { statfs } from 'node:fs/promises';
+import Docker from 'dockerode';
+import { toListedImage, toPlatform, toPlatforms, toStore } from '#adapters/docker-answers';
+import type { InfoAnswer } from '#adapters/docker-answers';
+import { createDockerConnection, QUERY_TIMEOUT_MS, toStatus } from '#adapters/docker-connection';
+import { pullImage } from '#adapters/docker-pull';
+import { readLines } from '#adapters/pull-stream';
+import type { Engine, Log, PullRequest } from '#agent/ports';
+import type { Credential } from '#core/desired-state';
+import { formatPlatform } from '#core/platform';
+import type { Platform } from '#core/platform';
+import { AgentError } from '#core/reason';
+import { formatReference, formatRepository } from '#core/reference';
+
+export interface DockerEngineOptions {
+  /** `unix:///path`, `tcp://host:port` or `http(s)://host:port`. */
+  readonly dockerHost: string;
+  readonly log?: Log;
+}
+
+/** Of an engine that is reached without TLS. */
+const DEFAULT_PORT = 2375;
+
+/**
+ * A Docker engine, 20.10 or later. Nothing is sent before the first call; an engine that comes later is found.
+ *
+ * @see https://docs.docker.com/reference/api/engine/version/v1.41/
+ */
+export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): Engine {
+  const address = toAddress(dockerHost);
+  // The limit is for what the client cannot abort; `ask` itself rejects before.
+  const queries = new Docker({ ...address, timeout: QUERY_TIMEOUT_MS + 5000 });
+  const streams = new Docker({ ...address, timeout: undefined });
+  const { ask, follow } = createDockerConnection(dockerHost);
+  let rootDir: string | undefined;
+
+  async function fetchPlatform(signal: AbortSignal): Promise<Platform> {
+    const { Os, Arch } = await ask(signal, () => queries.version());
+    return toPlatform(Os, Arch);
+  }
+
+  function openPull({ reference, credential, platform, signal }: PullRequest): AsyncIterable<Uint8Array> {
+    const options = {
+      fromImage: formatRepository(reference),
+      // An empty one would pull every tag.
+      tag: reference.digest ?? reference.tag ?? 'latest',
+      ...(platform === undefined ? {} : { platform: formatPlatform(platform) }),
+      abortSignal: signal,
+    };
+    const auth = toAuth(reference.registry, credential);
+    return follow(signal, () => streams.createImage(auth, options), credential);
+  }
+
+  const engine: Engine = {
+    async fetchInfo(signal) {
+      const [version, info]: [Docker.DockerVersion, InfoAnswer] = await ask(signal, () =>
+        Promise.all([queries.version(), queries.info()]),
+      );
+      return {
+        version: version.Version,
+        platform: toPlatform(version.Os, version.Arch),
+        store: toStore(info),
+      };
+    },
+
+    async listImages(signal) {
+      const images = await ask(signal, (abortSignal) => queries.listImages({ abortSignal }));
+      return images.map(toListedImage);
+    },
+
+    async inspectImage(idOrReference, signal) {
+      const image = await ask(signal, () =>
+        queries.getImage(idOrReference).inspect().catch(insteadOf(404, undefined)),
+      );
+      if (image === undefined) return undefined;
+      return { ...toListedImage(image), platform: toPlatform(image.Os, image.Architecture, image.Variant) };
+    },
+
+    async listImageIdsInUse(signal) {
+      const containers = await ask(signal, (abortSignal) =>
+        queries.listContainers({ all: true, abortSignal }),
+      );
+      return new Set(containers.map(({ ImageID }) => ImageID));
+    },
+
+    async login(registry, credential, signal) {
+      const question = {
+        serveraddress: registry,
+        username: '',
+        password: '',
+        ...toAuth(registry, credential),
+      };
+      try {
+        await ask(signal, (abortSignal) => queries.checkAuth({ ...question, abortSignal }), {
+          address: registry,
+          credential,
+        });
+      } catch (error) {
+        // That it wants a password shows that the registry is there.
+        const isAnswer = error instanceof AgentError && error.reason === 'Unauthorized';
+        if (credential !== undefined || !isAnswer) throw error;
+      }
+    },
+
+    async fetchManifest(reference, credential, signal) {
+      const authconfig = toAuth(reference.registry, credential);
+      const { Descriptor, Platforms } = await ask(
+        signal,
+        (abortSignal) =>
+          queries.getImage(formatReference(reference)).distribution({ authconfig, abortSignal }),
+        { address: reference.registry, credential },
+      );
+      return { digest: Descriptor.digest, platforms: toPlatforms(Platforms) };
+    },
+
+    pull: (request) => pullImage(request, { engine, open: openPull, fetchPlatform, log }),
+
+    async tag(idOrReference, target, signal) {
+      const options = { repo: formatRepository(target), tag: target.tag ?? 'latest' };
+      await ask(signal, (abortSignal) => queries.getImage(idOrReference).tag({ ...options, abortSignal }));
+    },
+
+    async untag(reference, signal) {
+      const remove = (abortSignal: AbortSignal): Promise<boolean> =>
+        queries
+          .getImage(reference)
+          .remove({ abortSignal })
+          .then(() => true)
+          .catch(insteadOf(404, true))
+          .catch(insteadOf(409, false));
+      return ask(signal, remove);
+    },
+
+    async followEvents(onEvent, signal) {
+      const options: Docker.GetEventsOptions = { filters: { type: ['image'] }, abortSignal: signal };
+      const open = (): Promise<NodeJS.ReadableStream> => {
+        const events = streams.getEvents(options);
+        // What happened before the stream was open is not in it.
+        void events.then(onEvent, () => undefined);
+        return events;
+      };
+      try {
+        for await (const _event of readLines(follow(signal, open))) onEvent();
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    },
+
+    async fetchFreeBytes(signal) {
+      try {
+        if (rootDir === undefined) {
+          const info: InfoAnswer = await ask(signal, () => queries.info());
+          rootDir = info.DockerRootDir ?? '/';
+        }
+        // In a container '/' lies on the engine's disk, where the folder itself is not to be seen.
+        const { bavail, bsize } = await statfs(rootDir).catch(() => statfs('/'));
+        return bavail * bsize;
+      } catch {
+        return undefined;
+      }
+    },
+  };
+  return engine;
+}
+
+/** Every option is given: the client would take what is left out from DOCKER_HOST and its like. */
+function toAddress(dockerHost: string): Docker.DockerOptions {
+  if (dockerHost.startsWith('unix://')) {
+    return {
+      socketPath: dockerHost.slice('unix://'.length),
+      host: undefined,
+      port: undefined,
+      protocol: 'http',
+    };
+  }
+  const { hostname, port, protocol } = new URL(dockerHost);
+  return {
+    socketPath: undefined,
+    host: hostname,
+    port: port === '' ? DEFAULT_PORT : port,
+    protocol: protocol === 'https:' ? 'https' : 'http',
+  };
+}
+
+/** The engine drops the password without a word where the address is not the reference's own. */
+function toAuth(registry: string, credential: Credential | undefined): Docker.AuthConfigObject | undefined {
+  if (credential === undefined) return undefined;
+  const { username, password } = credential;
+  return { username, password: password.reveal(), serveraddress: registry };
+}
+
+function insteadOf<T>(status: number, answer: T): (error: unknown) => T {
+  return (error) => {
+    if (toStatus(error) === status) return answer;
+    throw error;
+  };
+}
