@@ -119,12 +119,8 @@ async function createProvider(
     provider.on('error', onLost);
     return { provider, ca: caFile === undefined ? undefined : await readFile(caFile, 'utf8') };
   }
-  const { kind: _kind, iothubHostName, ...config } = identity;
-  const provider = new IotEdgeAuthenticationProvider({
-    ...config,
-    iotiothubHostName: iothubHostName,
-    authScheme: 'sasToken',
-  });
+  const { kind: _kind, ...config } = identity;
+  const provider = new IotEdgeAuthenticationProvider({ ...config, authScheme: 'sasToken' });
   provider.on('error', onLost);
   const trustBundle = new Promise<string>((resolve, reject) => {
     provider.getTrustBundle((error, bundle) => (bundle === undefined ? reject(error) : resolve(bundle)));

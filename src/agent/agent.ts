@@ -47,6 +47,8 @@ const RESYNC_MS = 5 * 60_000;
 const ENGINE_RETRY_MS = 5000;
 /** One failed look may be the engine's restart: only the second one in a row is told. */
 const ENGINE_GRACE_MS = 1000;
+/** A look that was overtaken by a change of our own is taken again. */
+const STALE_RETRY_MS = 10;
 const EVENTS_RETRY_MS = 5000;
 const LAST_REPORT_MS = 3000;
 
@@ -108,7 +110,7 @@ export function createAgent(deps: AgentDeps): Agent {
     const freeBytes = await engine.fetchFreeBytes(signal);
     const looked = await observer.observe(book.desired, signal);
     if (signal.aborted) return Infinity;
-    if (looked.kind === 'known' && observer.isStale) return 0;
+    if (looked.kind === 'known' && observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
     if (!isTold(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
     view = looked;
     const { desired } = book;
@@ -124,7 +126,7 @@ export function createAgent(deps: AgentDeps): Agent {
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;
-    if (observer.isStale || book.desired !== desired) return 0;
+    if (observer.isStale || book.desired !== desired) return clock.nowMs() + STALE_RETRY_MS;
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
   }
 

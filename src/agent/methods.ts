@@ -47,7 +47,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
   }
 
   function pullImages(payload: unknown): MethodAnswer {
-    const { images: named, force = false } = parsePullImages(payload);
+    const { images: named, force } = parsePullImages(payload);
     const unknown = findUnknown(named);
     if (unknown !== undefined) return notDesired(unknown);
     if (deps.isEngineAway()) {

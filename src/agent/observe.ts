@@ -30,24 +30,30 @@ const MAX_CONCURRENT_INSPECTIONS = 4;
 /** Makes an observer that has seen nothing yet. */
 export function createObserver(engine: Engine): Observer {
   let info: EngineInfo | undefined;
+  /** Absent: the engine is to be asked. */
   let index: ImageIndex | undefined;
+  let events = 0;
   let changes = 0;
   let changesAtListing = 0;
   const platforms = new Map<string, Platform>();
 
   async function look(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView> {
     const engineInfo = (info ??= await engine.fetchInfo(signal));
-    const seen = (index ??= await list(signal));
+    const seen = index ?? (await list(signal));
     await inspectNew(toWantedIds(desired, seen), signal);
     return { kind: 'known', platform: engineInfo.platform, index: seen, platforms, idsInUse: undefined };
   }
 
   async function list(signal: AbortSignal): Promise<ImageIndex> {
+    const eventsBefore = events;
     changesAtListing = changes;
     const images = await engine.listImages(signal);
     const ids = new Set(images.map(({ id }) => id));
     for (const id of platforms.keys()) if (!ids.has(id)) platforms.delete(id);
-    return toImageIndex(images);
+    const listed = toImageIndex(images);
+    // What changed while the engine answered may or may not be in its answer.
+    if (events === eventsBefore && changes === changesAtListing) index = listed;
+    return listed;
   }
 
   async function inspectNew(ids: readonly string[], signal: AbortSignal): Promise<void> {
@@ -70,6 +76,7 @@ export function createObserver(engine: Engine): Observer {
     },
     invalidate() {
       index = undefined;
+      events += 1;
     },
     change() {
       index = undefined;

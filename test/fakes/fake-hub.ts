@@ -1,0 +1,86 @@
+import type { Hub, TwinDocument } from '#agent/ports';
+import { applyPatch } from '#core/merge-patch';
+import type { JsonObject } from '#core/merge-patch';
+
+/** A hub in memory: the test sets what is desired and reads what was reported. */
+export interface FakeHub extends Hub {
+  /** Every patch that was taken, in order. */
+  readonly patches: readonly JsonObject[];
+  /** What the patches add up to. */
+  readonly reported: JsonObject;
+  /** The desired properties that were fetched last. */
+  readonly desired: JsonObject;
+  /** Whether reports are refused, as when an answer does not come. */
+  refuses: boolean;
+  /** Replaces the desired properties and has the module fetch them. `$version` counts up unless it is given. */
+  setDesired(desired: JsonObject): void;
+  /** Has the module fetch a twin as it is given, whatever it is. */
+  serve(twin: { readonly desired: JsonObject; readonly reported?: JsonObject }): void;
+  disconnect(): void;
+  connect(): void;
+}
+
+/** Makes a hub that is connected and has an empty twin that was not fetched yet. */
+export function createFakeHub(): FakeHub {
+  const listeners: (() => void)[] = [];
+  const patches: JsonObject[] = [];
+  let reported: JsonObject = {};
+  let twin: TwinDocument | undefined;
+  let isConnected = true;
+  let connection = 1;
+  let version = 0;
+  let fetch = 0;
+
+  function take(desired: JsonObject): void {
+    fetch += 1;
+    twin = { desired, reported, fetch, connection };
+    for (const listener of listeners) listener();
+  }
+
+  const hub: FakeHub = {
+    refuses: false,
+    patches,
+    get reported() {
+      return reported;
+    },
+    get desired() {
+      return (twin?.desired ?? {}) as JsonObject;
+    },
+    get twin() {
+      return twin;
+    },
+    get isConnected() {
+      return isConnected;
+    },
+    onChange(listener) {
+      listeners.push(listener);
+    },
+    async report(patch) {
+      if (!isConnected) throw new Error('not connected');
+      if (hub.refuses) throw new Error('report: no answer');
+      patches.push(patch as JsonObject);
+      reported = applyPatch(reported, patch as JsonObject);
+    },
+    async run(signal) {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    },
+    setDesired(desired) {
+      version += 1;
+      take({ $version: version, ...desired });
+    },
+    serve(served) {
+      reported = served.reported ?? reported;
+      take(served.desired);
+    },
+    disconnect() {
+      isConnected = false;
+      for (const listener of listeners) listener();
+    },
+    connect() {
+      isConnected = true;
+      connection += 1;
+      take(hub.desired);
+    },
+  };
+  return hub;
+}

@@ -1,0 +1,310 @@
+import { describe, expect, it } from 'vitest';
+import { AgentError } from '#core/reason';
+import { ADDRESS, startStage } from './stage.ts';
+
+const CAMERA = `${ADDRESS}/acme/camera:1`;
+
+describe('a first rollout', () => {
+  it('logs in, pulls, sees the image in the engine, and only then is ready', async () => {
+    const { engine, hub, desire, clock, phases, image } = startStage();
+    const { digest } = engine.serve(CAMERA);
+    await desire({ camera: 'acme/camera:1' });
+    expect(phases()).toEqual({ camera: 'Pulling' });
+    expect(hub.reported['summary']).toMatchObject({ ready: false, desired: 1, pulling: 1 });
+    engine.pulls[0]?.finish();
+    await clock.advance(1000);
+    expect(image('camera')).toMatchObject({ image: CAMERA, phase: 'Pulled', digest, transport: 'engine' });
+    expect(hub.reported['summary']).toMatchObject({ ready: true, pulled: 1 });
+    expect(hub.reported).toMatchObject({ lastDesiredVersion: 1, lastDesiredStatus: { code: 200 } });
+  });
+
+  it('reports a phase change within a second', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    await desire({ camera: 'acme/camera:1' });
+    engine.pulls[0]?.finish();
+    await clock.advance(999);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('reports mere progress no more often than reportIntervalSeconds', async () => {
+    const { engine, desire, clock, hub } = startStage();
+    engine.serve(CAMERA);
+    await desire({ camera: 'acme/camera:1' });
+    const before = hub.patches.length;
+    for (let second = 1; second <= 30; second += 1) {
+      engine.pulls[0]?.layer('a', { kind: 'downloading', currentBytes: second, totalBytes: 100 });
+      await clock.advance(1000);
+    }
+    expect(hub.patches.length - before).toBeGreaterThanOrEqual(2);
+    expect(hub.patches.length - before).toBeLessThanOrEqual(3);
+  });
+
+  it('sends no patch while nothing changes', async () => {
+    const { engine, desire, clock, hub } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' }, { refreshIntervalSeconds: 0 });
+    await clock.advance(5000);
+    const before = hub.patches.length;
+    await clock.advance(30 * 60_000);
+    expect(hub.patches.slice(before)).toEqual([]);
+  });
+});
+
+describe('credentials', () => {
+  it('uses the second password as soon as the first is refused, and says which one is in use', async () => {
+    const { engine, desire, hub, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    const plant = { address: ADDRESS, username: 'device', password: 'one', password2: 'two' };
+    await desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: { plant } });
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(hub.reported['registries']).toMatchObject({
+      plant: { login: 'Succeeded', credential: 'password2' },
+    });
+  });
+
+  it('tries a refused password once a retry delay, however many images wait for it', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.passwords.set(ADDRESS, { device: 'changed' });
+    const names = Array.from({ length: 20 }, (_value, index) => `image${index}`);
+    await desire(Object.fromEntries(names.map((name) => [name, 'acme/camera:1'])));
+    const logins = (): number => engine.calls.filter((call) => call.startsWith('login')).length;
+    expect(logins()).toBe(1);
+    expect(new Set(Object.values(phases()))).toEqual(new Set(['Failed Unauthorized']));
+    await clock.advance(8000);
+    expect(logins()).toBe(1);
+    await clock.advance(1000);
+    expect(logins()).toBe(2);
+  });
+
+  it('logs in anew when a pull in the list is refused, and goes on with the other password', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    const plant = { address: ADDRESS, username: 'device', password: 'one', password2: 'two' };
+    await desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: { plant } });
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    engine.pulls[0]?.fail(new AgentError('Unauthorized', 'unauthorized: Incorrect Password'));
+    await clock.settle();
+    engine.pulls[0]?.finish();
+    await clock.advance(1000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('does not blame the credentials when the registry itself is broken', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    await desire({ camera: 'acme/camera:1' });
+    engine.failures.set(ADDRESS, 'RegistryError');
+    engine.pulls[0]?.fail(new AgentError('Unauthorized', 'unauthorized: authentication required'));
+    await clock.advance(1000);
+    expect(phases()).toEqual({ camera: 'Failed RegistryError' });
+    engine.failures.clear();
+    engine.pullsFinishAtOnce = true;
+    await clock.advance(60_000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+});
+
+describe('what goes wrong', () => {
+  it('looks for a missing manifest without pulling, and pulls as soon as it is there', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    expect(phases()).toEqual({ camera: 'Failed NotFound' });
+    await clock.advance(60_000);
+    const pulls = engine.calls.filter((call) => call.startsWith('pull'));
+    expect(pulls).toHaveLength(1);
+    engine.serve(CAMERA);
+    await clock.advance(15 * 60_000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('never lets one failing image stop the others', async () => {
+    const { engine, desire, phases, hub } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1', missing: 'acme/none', bad: { image: 'NOT VALID' }, worse: 7 });
+    expect(phases()).toEqual({
+      camera: 'Pulled',
+      missing: 'Failed NotFound',
+      bad: 'Failed InvalidImage',
+      worse: 'Failed InvalidImage',
+    });
+    expect(hub.reported['lastDesiredStatus']).toMatchObject({ code: 400 });
+  });
+
+  it('keeps the last valid document when a wholly invalid one comes', async () => {
+    const { engine, desire, hub, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    hub.setDesired({ schemaVersion: '2.0', images: {} });
+    await clock.advance(2000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(hub.reported).toMatchObject({ lastDesiredVersion: 1, lastDesiredStatus: { code: 412 } });
+  });
+
+  it('removes nothing when edgeHub answers with an empty document', async () => {
+    const { engine, desire, hub, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' }, { unlisted: 'remove' });
+    hub.serve({ desired: {} });
+    await clock.advance(10 * 60_000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(engine.calls.filter((call) => call.startsWith('untag'))).toEqual([]);
+  });
+
+  it('ignores an older document that comes late', async () => {
+    const { engine, desire, hub, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({});
+    await desire({ camera: 'acme/camera:1' });
+    hub.serve({ desired: { $version: 1 } });
+    await clock.advance(2000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('pulls an image again that vanished from the engine, counts it, and spreads the pull', async () => {
+    const { engine, desire, clock, phases, image } = startStage({ random: 0.5 });
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    engine.evict(CAMERA);
+    await clock.advance(1500);
+    expect(phases()).toEqual({ camera: 'Waiting Queued' });
+    await clock.advance(5000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', evictions: 1 });
+  });
+
+  it('says that the engine is away, and is ready again when it is back', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    engine.isAway = true;
+    engine.endEvents();
+    await clock.advance(3000);
+    expect(phases()).toEqual({ camera: 'Failed EngineUnavailable' });
+    engine.isAway = false;
+    await clock.advance(7000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('ends every pull in flight when one stalls, and pulls the others at once', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.serve('10.0.0.9:5000/gate:1');
+    await desire({ camera: 'acme/camera:1', gate: '10.0.0.9:5000/gate:1' }, { stallTimeoutSeconds: 60 });
+    await clock.advance(30_000);
+    engine.pulls.find(({ reference }) => reference.includes('gate'))?.layer('a', { kind: 'waiting' });
+    await clock.advance(31_000);
+    expect(phases()).toEqual({ camera: 'Failed Stalled', gate: 'Pulling' });
+    expect(engine.pulls.map(({ reference }) => reference)).toEqual(['10.0.0.9:5000/gate:1']);
+  });
+
+  it('heals a report that was refused without a word by what the twin shows later', async () => {
+    const { engine, desire, hub, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    await clock.advance(120_000);
+    hub.serve({ desired: hub.desired, reported: { leftover: true } });
+    await clock.advance(2000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(hub.reported['leftover']).toBeUndefined();
+  });
+});
+
+describe('changed wishes', () => {
+  it('cancels the pull of an entry that is gone, and forgets the entry', async () => {
+    const { engine, desire, phases } = startStage();
+    engine.serve(CAMERA);
+    await desire({ camera: 'acme/camera:1' });
+    expect(engine.pulls).toHaveLength(1);
+    await desire({});
+    expect(engine.pulls).toHaveLength(0);
+    expect(phases()).toEqual({});
+  });
+
+  it('asks the registry for the digest and does not pull an unmoved tag', async () => {
+    const { engine, desire, clock } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' }, { refreshIntervalSeconds: 60 });
+    await clock.advance(10 * 60_000);
+    const checks = engine.calls.filter((call) => call.startsWith('fetchManifest'));
+    expect(checks.length).toBeGreaterThanOrEqual(9);
+    expect(engine.calls.filter((call) => call.startsWith('pull'))).toHaveLength(1);
+  });
+
+  it('pulls a moved tag at the next refresh', async () => {
+    const { engine, desire, clock, image } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' }, { refreshIntervalSeconds: 60 });
+    const digest = `sha256:${'b'.repeat(64)}`;
+    engine.serve(CAMERA, { digest, id: digest });
+    await clock.advance(70_000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', digest });
+  });
+
+  it('pulls once more when pullRequest changes, whatever the backoff', async () => {
+    const { engine, desire } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: { image: 'acme/camera:1', pullRequest: 1 } });
+    await desire({ camera: { image: 'acme/camera:1', pullRequest: 2 } });
+    expect(engine.calls.filter((call) => call.startsWith('pull'))).toHaveLength(2);
+  });
+
+  it('untags what it pulled and nobody lists, and leaves what it did not pull', async () => {
+    const { engine, desire, clock } = startStage();
+    engine.put('127.0.0.1:8000/foreign:1');
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1', foreign: 'foreign:1' }, { unlisted: 'remove' });
+    await desire({}, { unlisted: 'remove' });
+    await clock.advance(2000);
+    const removed = engine.calls.filter((call) => call.startsWith('untag'));
+    expect(removed).toContain(`untag ${CAMERA}`);
+    expect(removed.some((call) => call.includes('foreign'))).toBe(false);
+  });
+
+  it('tags the image under every tagAs before it counts as pulled', async () => {
+    const { engine, desire, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: { image: 'acme/camera:1', tagAs: ['contoso.azurecr.io/acme/camera:1'] } });
+    await clock.advance(1000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(engine.calls.some((call) => call.endsWith('contoso.azurecr.io/acme/camera:1'))).toBe(true);
+  });
+});
+
+describe('the end', () => {
+  it('cancels the pulls and sends a last report that does not say they go on', async () => {
+    const { engine, desire, phases, stop } = startStage();
+    engine.serve(CAMERA);
+    await desire({ camera: 'acme/camera:1' });
+    await stop();
+    expect(engine.pulls).toHaveLength(0);
+    expect(phases()).toEqual({ camera: 'Waiting Queued' });
+  });
+
+  it('carries over from the twin what it reported before a restart', async () => {
+    const { engine, desire, hub, image } = startStage();
+    const { digest } = engine.put(CAMERA).digests[0] === undefined ? { digest: '' } : engine.serve(CAMERA);
+    const pulledAt = '2026-01-02T03:04:05Z';
+    hub.serve({
+      desired: {},
+      reported: { images: { camera: { image: CAMERA, digest, pulledAt, evictions: 3, phase: 'Pulled' } } },
+    });
+    await desire({ camera: 'acme/camera:1' });
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', pulledAt, evictions: 3 });
+  });
+});
