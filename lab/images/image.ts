@@ -67,6 +67,12 @@ const MEDIA_TYPES = {
   },
 } as const;
 
+/** Of manifests and manifest lists in all formats, as an Accept header wants them. */
+export const MANIFEST_MEDIA_TYPES: readonly string[] = Object.values(MEDIA_TYPES).flatMap((types) => [
+  types.manifest,
+  types.index,
+]);
+
 /** An image that the given specs decide to the last byte: equal options, equal digest. */
 export async function syntheticImage(options: SyntheticImageOptions): Promise<PlatformImage> {
   return assembleImage(await Promise.all(options.layers.map(syntheticLayer)), options);

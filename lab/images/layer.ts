@@ -8,7 +8,7 @@ const ZEROS = Buffer.alloc(CHUNK_BYTES);
 
 /** A layer of one made-up file. Equal specs make byte for byte equal layers, which images then share. */
 export interface LayerSpec {
-  /** Of the file, 0 to 8 GiB less 1. An incompressible one's layer is about 0.03 % larger, plus 2 kB. */
+  /** Of the file, 0 to 8 GiB less 1. An incompressible one's layer is at most 0.03 % and 3 kB larger. */
   readonly sizeBytes: number;
   readonly seed: string | number;
   /** Compresses to about a quarter. Default false: random bytes. */

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import type { ImageBlob, SyntheticImage } from '../images/image.ts';
-import { listBlobs, listPlatformImages } from '../images/image.ts';
+import { listBlobs, listPlatformImages, MANIFEST_MEDIA_TYPES } from '../images/image.ts';
 
 /** What a push put into the registry. */
 export interface PushedImage {
@@ -65,7 +65,8 @@ export function createContent(options: ContentOptions): RegistryContent {
   ): Promise<Reply> => {
     const headers = {
       host: options.address,
-      accept: '*/*',
+      // Without all of them the registry makes up a manifest of the first schema.
+      accept: MANIFEST_MEDIA_TYPES.join(', '),
       ...options.authorize(repository),
       ...payload?.headers,
     };
