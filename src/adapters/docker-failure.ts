@@ -79,7 +79,8 @@ export function toEngineMessage(text: string, password?: Secret): string {
     .replaceAll(/(https?:\/\/[^\s"?]*)\?[^\s"]*/g, '$1')
     .replaceAll(/[\s\p{Cc}]+/gu, ' ')
     .trim();
-  return words.length <= MAX_MESSAGE_LENGTH ? words : `${words.slice(0, MAX_MESSAGE_LENGTH - 1)}…`;
+  if (words.length <= MAX_MESSAGE_LENGTH) return words;
+  return `${words.slice(0, MAX_MESSAGE_LENGTH - 1).toWellFormed()}…`;
 }
 
 /** The failure that the engine's words tell of. */

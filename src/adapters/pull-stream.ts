@@ -25,15 +25,15 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
   let line = '';
   let isTooLong = false;
   for await (const chunk of chunks) {
-    const [first = '', ...others] = decoder.decode(chunk, { stream: true }).split('\n');
-    if (!isTooLong) line += first;
-    for (const next of others) {
-      if (line.trim() !== '') yield line;
-      line = next;
-      isTooLong = false;
+    for (const [index, piece] of decoder.decode(chunk, { stream: true }).split('\n').entries()) {
+      if (index > 0) {
+        if (line.trim() !== '') yield line;
+        line = '';
+        isTooLong = false;
+      }
+      isTooLong ||= line.length + piece.length > MAX_LINE_LENGTH;
+      line = isTooLong ? '' : line + piece;
     }
-    isTooLong ||= line.length > MAX_LINE_LENGTH;
-    if (isTooLong) line = '';
   }
   if (line.trim() !== '') yield line;
 }
