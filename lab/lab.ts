@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEdge } from './edge.ts';
+import type { Edge } from './edge.ts';
+import { startEngine } from './engine/engine.ts';
+import type { Engine } from './engine/engine.ts';
+import type { EngineClient } from './engine/engine-client.ts';
+import { startModule } from './module.ts';
+import type { ModuleProcess } from './module.ts';
+import { startRegistry } from './registry/registry.ts';
+import type { Registry } from './registry/registry.ts';
+
+/** Which parts a lab has of its own. */
+export interface LabOptions {
+  /** Default: a private dockerd. */
+  readonly engine?: EngineClient & { readonly dockerHost: string };
+  /** Of the shipped program. Default `dist/main.js` below the working directory. */
+  readonly programPath?: string;
+  /** Added to the module's environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly log?: (line: string) => void;
+}
+
+/** An edge device on this machine: edgeHub, a registry on site, an engine, and the module between them. */
+export interface Lab {
+  readonly dir: string;
+  readonly edge: Edge;
+  readonly registry: Registry;
+  readonly engine: EngineClient & { readonly dockerHost: string };
+  /** The engine, where the lab started it itself. */
+  readonly ownEngine: Engine | undefined;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Starts the shipped program; one that runs already is to be stopped first. */
+  startModule(): ModuleProcess;
+  /** The one started last. */
+  readonly module: ModuleProcess | undefined;
+  /** Everything that any module process wrote. */
+  readonly output: string;
+  /** Ends everything that the lab started, and removes its folder. */
+  stop(): Promise<void>;
+}
+
+/** Starts all parts but the module. What was started is ended again when a later part fails. */
+export async function startLab(options: LabOptions = {}): Promise<Lab> {
+  const dir = await mkdtemp(join(tmpdir(), 'puller-lab-'));
+  const endings: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
+  const stop = async (): Promise<void> => {
+    for (const end of endings.splice(0).toReversed()) await end();
+  };
+  try {
+    const edge = await startEdge({ dir, ...(options.log === undefined ? {} : { log: options.log }) });
+    endings.push(() => edge.stop());
+    const registry = await startRegistry({ dir: join(dir, 'registry') });
+    endings.push(() => registry.close());
+    const ownEngine = options.engine === undefined ? await startEngine({ dir }) : undefined;
+    if (ownEngine !== undefined) endings.push(() => ownEngine.stop());
+    const engine = options.engine ?? ownEngine;
+    if (engine === undefined) throw new Error('a lab needs an engine');
+    return assemble({ dir, edge, registry, engine, ownEngine, options, endings, stop });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function assemble(parts: {
+  readonly dir: string;
+  readonly edge: Edge;
+  readonly registry: Registry;
+  readonly engine: Lab['engine'];
+  readonly ownEngine: Engine | undefined;
+  readonly options: LabOptions;
+  readonly endings: (() => Promise<void>)[];
+  readonly stop: () => Promise<void>;
+}): Lab {
+  const { dir, edge, registry, engine, ownEngine, options, endings, stop } = parts;
+  const modules: ModuleProcess[] = [];
+  const environment = {
+    ...edge.environment,
+    DOCKER_HOST: engine.dockerHost,
+    HTTP_PORT: '0',
+    RELAY_PORT: '0',
+    ...options.environment,
+  };
+  endings.push(async () => {
+    for (const module of modules) if (module.ending === undefined) await module.stop();
+  });
+  return {
+    dir,
+    edge,
+    registry,
+    engine,
+    ownEngine,
+    environment,
+    startModule() {
+      const module = startModule({ programPath: options.programPath ?? 'dist/main.js', environment });
+      modules.push(module);
+      return module;
+    },
+    get module() {
+      return modules.at(-1);
+    },
+    get output() {
+      return modules.map(({ output }) => output).join('');
+    },
+    stop,
+  };
+}
