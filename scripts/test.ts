@@ -1,0 +1,22 @@
+/**
+ * `npm test`: builds the module and runs every test against real parts. What follows `--` goes to vitest, for instance
+ * `npm test -- --project unit`.
+ */
+import { spawnSync } from 'node:child_process';
+import { ensurePrerequisites } from '#lab/prerequisites';
+
+await ensurePrerequisites();
+await import('./build.ts');
+
+const { status } = spawnSync(
+  process.execPath,
+  [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--reporter=default',
+    '--reporter=./scripts/closing-line.ts',
+    ...process.argv.slice(2),
+  ],
+  { stdio: 'inherit' },
+);
+process.exitCode = status ?? 1;
