@@ -1,0 +1,160 @@
+import type { IncomingMessage } from 'node:http';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { createDockerEngine } from '#adapters/docker';
+import type { Credential } from '#core/desired-state';
+import { Secret } from '#core/secret';
+import { answerJson, startStubEngine } from '#test/unit/adapters/stub-engine';
+
+const { signal } = new AbortController();
+const reference = { registry: 'edge.local:8000', repository: 'group/app', tag: '1' };
+const digest = `sha256:${'1e'.repeat(32)}`;
+
+const toCredential = (password: string): Credential => ({
+  name: 'password',
+  username: 'device',
+  password: new Secret(password),
+});
+
+/** What the engine reads in X-Registry-Auth: it takes URL-safe base64 with its padding, and nothing else. */
+function readAuth({ headers }: IncomingMessage): unknown {
+  const header = String(headers['x-registry-auth']);
+  expect(header).toMatch(/^[A-Za-z0-9_-]+={0,2}$/);
+  expect(header.length % 4).toBe(0);
+  return JSON.parse(Buffer.from(header, 'base64url').toString());
+}
+
+describe('a password', () => {
+  test.each(['abc', 'abcd', 'abcde', '?>?>?>~~~', 'ÿÿÿÿ¿¿¿', '密码🔑', '"\\'])(
+    'reaches the engine whole, with the address of the reference: %s',
+    async (password) => {
+      const { dockerHost, requests } = await startStubEngine((_, response) =>
+        answerJson(response, { Descriptor: { digest }, Platforms: [] }),
+      );
+      const engine = createDockerEngine({ dockerHost });
+      await engine.fetchManifest(reference, toCredential(password), signal);
+      const [request] = requests;
+      expect(request && readAuth(request)).toEqual({
+        username: 'device',
+        password,
+        serveraddress: 'edge.local:8000',
+      });
+      expect(request?.url).toBe('/distribution/edge.local:8000/group/app:1/json');
+    },
+  );
+
+  test('is in no URL', async () => {
+    const { dockerHost, requests } = await startStubEngine((request, response) =>
+      answerJson(response, { message: 'no' }, request.method === 'GET' ? 404 : 500),
+    );
+    const engine = createDockerEngine({ dockerHost });
+    const credential = toCredential('hunter2');
+    await expect(engine.login(reference.registry, credential, signal)).rejects.toThrow('no');
+    const onLayer = (): void => undefined;
+    await expect(
+      engine.pull({ reference, credential, platform: undefined, signal, onLayer }),
+    ).rejects.toThrow('no');
+    expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      'POST /auth',
+      'GET /images/edge.local:8000/group/app:1/json',
+      'POST /images/create?fromImage=edge.local%3A8000%2Fgroup%2Fapp&tag=1',
+    ]);
+  });
+});
+
+describe('an answer of the engine', () => {
+  test('that leaves names out, or calls them none, gives an image without names', async () => {
+    const { dockerHost } = await startStubEngine((_, response) =>
+      answerJson(response, [
+        { Id: 'sha256:a', Size: 5, RepoTags: null, RepoDigests: null },
+        { Id: 'sha256:b', Size: 6, RepoTags: ['<none>:<none>'], RepoDigests: ['<none>@<none>'] },
+        { Id: 'sha256:c', Size: 7, RepoTags: ['edge.local/app:1'] },
+      ]),
+    );
+    expect(await createDockerEngine({ dockerHost }).listImages(signal)).toEqual([
+      { id: 'sha256:a', sizeBytes: 5, tags: [], digests: [] },
+      { id: 'sha256:b', sizeBytes: 6, tags: [], digests: [] },
+      { id: 'sha256:c', sizeBytes: 7, tags: ['edge.local/app:1'], digests: [] },
+    ]);
+  });
+
+  test('names the containerd store', async () => {
+    const { dockerHost } = await startStubEngine((request, response) =>
+      request.url === '/info'
+        ? answerJson(response, { DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']] })
+        : answerJson(response, { Version: '29.0.0', Os: 'linux', Arch: 'arm64' }),
+    );
+    expect(await createDockerEngine({ dockerHost }).fetchInfo(signal)).toEqual({
+      version: '29.0.0',
+      platform: { os: 'linux', architecture: 'arm64' },
+      store: 'containerd',
+    });
+  });
+
+  test('about a manifest leaves out what is no platform', async () => {
+    const Platforms = [
+      { os: 'linux', architecture: 'arm', variant: 'v7' },
+      { os: 'linux', architecture: 'amd64' },
+      { os: 'unknown', architecture: 'unknown' },
+      { os: '', architecture: '' },
+    ];
+    const { dockerHost } = await startStubEngine((_, response) =>
+      answerJson(response, { Descriptor: { digest }, Platforms }),
+    );
+    expect(await createDockerEngine({ dockerHost }).fetchManifest(reference, undefined, signal)).toEqual({
+      digest,
+      platforms: [
+        { os: 'linux', architecture: 'arm', variant: 'v7' },
+        { os: 'linux', architecture: 'amd64' },
+      ],
+    });
+  });
+
+  test('that is a 500 has its reason from its words', async () => {
+    const message = 'Get "https://edge.local:8000/v2/": dial tcp: lookup edge.local: no such host';
+    const { dockerHost } = await startStubEngine((_, response) => answerJson(response, { message }, 500));
+    await expect(
+      createDockerEngine({ dockerHost }).fetchManifest(reference, undefined, signal),
+    ).rejects.toMatchObject({ name: 'AgentError', reason: 'RegistryUnreachable', message });
+  });
+});
+
+test('a pull that the engine calls done without the image being there is a failure', async () => {
+  const { dockerHost } = await startStubEngine((request, response) => {
+    if (request.method === 'GET') answerJson(response, { message: 'No such image' }, 404);
+    else response.end('{"status":"Status: Downloaded newer image for edge.local:8000/group/app:1"}');
+  });
+  const onLayer = (): void => undefined;
+  await expect(
+    createDockerEngine({ dockerHost }).pull({
+      reference,
+      credential: undefined,
+      platform: undefined,
+      signal,
+      onLayer,
+    }),
+  ).rejects.toMatchObject({ reason: 'Unknown', message: expect.stringContaining('without an error') });
+});
+
+test('an engine that ends in mid-pull is unavailable, and no other failure', async () => {
+  const { dockerHost } = await startStubEngine((request, response) => {
+    if (request.method === 'GET') {
+      answerJson(response, { message: 'No such image' }, 404);
+      return;
+    }
+    response.write('{"status":"Pulling fs layer","id":"a"}\n');
+    setImmediate(() => response.destroy());
+  });
+  const onLayer = (): void => undefined;
+  const engine = createDockerEngine({ dockerHost });
+  await expect(
+    engine.pull({ reference, credential: undefined, platform: undefined, signal, onLayer }),
+  ).rejects.toMatchObject({ reason: 'EngineUnavailable' });
+});
+
+test('DOCKER_HOST and its like do not lead away from the engine that was given', async () => {
+  const { dockerHost } = await startStubEngine((_, response) => answerJson(response, []));
+  vi.stubEnv('DOCKER_HOST', 'tcp://127.0.0.1:1');
+  vi.stubEnv('DOCKER_TLS_VERIFY', '1');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(await createDockerEngine({ dockerHost }).listImages(signal)).toEqual([]);
+});
