@@ -92,8 +92,6 @@ export function createActions(deps: ActionDeps): Actions {
         return { kind: 'accepted', ...(credential === undefined ? {} : { credential: credential.name }) };
       } catch (error) {
         const failure = AgentError.of(error);
-        // A registry that wants a login may still serve some repositories without one.
-        if (credential === undefined && failure.reason === 'Unauthorized') return { kind: 'accepted' };
         if (failure.reason !== 'Unauthorized') return { kind: 'failed', ...toFailure(failure) };
         refusal ??= failure;
       }

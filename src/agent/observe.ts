@@ -83,15 +83,18 @@ export function createObserver(engine: Engine): Observer {
       changes += 1;
     },
     async observe(desired, signal) {
+      const timeout = AbortSignal.timeout(ENGINE_TIMEOUT_MS);
       try {
-        return await look(desired, AbortSignal.any([signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]));
+        return await look(desired, AbortSignal.any([signal, timeout]));
       } catch (error) {
         // An engine that comes back may be another one.
         info = undefined;
         index = undefined;
-        const { reason, message } = AgentError.of(error);
-        if (reason === 'EngineUnavailable') return { kind: 'unavailable', message };
-        return { kind: 'unavailable', message: `The engine did not list its images: ${message}` };
+        if (timeout.aborted) {
+          const message = `The engine did not answer within ${ENGINE_TIMEOUT_MS / 1000} s.`;
+          return { kind: 'unavailable', message };
+        }
+        return { kind: 'unavailable', message: AgentError.of(error).message };
       }
     },
     async observeUsage(signal) {
