@@ -58,6 +58,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   await writeFile(configPath, JSON.stringify(toDaemonConfig(options)));
   const client = createEngineClient(`unix://${socketPath}`);
 
+  const cleanUp = async () => {
+    await unmountBelow([dataRoot, execRoot]);
+    // With it goes the pid of a dockerd that was killed, which a later process may have.
+    await rm(runDir, { recursive: true, force: true });
+  };
   const start = async () => {
     await mkdir(runDir, { recursive: true });
     return startProcess({
@@ -81,13 +86,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
           () => true,
           () => false,
         ),
+    }).catch(async (error: unknown) => {
+      await cleanUp();
+      throw error;
     });
   };
   const stop = async () => {
     await dockerd.stop();
-    await unmountBelow([dataRoot, execRoot]);
-    // With it goes the pid of a dockerd that was killed, which a later process may have.
-    await rm(runDir, { recursive: true, force: true });
+    await cleanUp();
   };
   let dockerd: LabProcess = await start();
 

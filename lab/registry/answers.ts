@@ -9,9 +9,13 @@ export interface Answer {
   readonly body: string;
 }
 
-/** An answer with one error in the registry's JSON. */
-export function errorAnswer(status: number, code: string, message: string, detail?: unknown): Answer {
-  return jsonAnswer(status, { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] });
+/**
+ * An answer with one error in the words of Azure Container Registry. It has a detail always; without one, engines leave
+ * out some messages.
+ */
+export function errorAnswer(status: number, code: string, message: string): Answer {
+  const detail = `Please visit https://aka.ms/acr#${code} for more information.`;
+  return jsonAnswer(status, { errors: [{ code, message, detail }] });
 }
 
 /** A JSON answer. */
@@ -19,14 +23,9 @@ export function jsonAnswer(status: number, value: unknown): Answer {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
 }
 
-/** 401 in the words of Azure Container Registry. */
+/** What a client without a good password is told. */
 export function unauthorizedAnswer(message: string): Answer {
-  return errorAnswer(
-    401,
-    'UNAUTHORIZED',
-    message,
-    'Please visit https://aka.ms/acr#UNAUTHORIZED for more information.',
-  );
+  return errorAnswer(401, 'UNAUTHORIZED', message);
 }
 
 /** What a client without the right to pull is told. */
@@ -37,7 +36,7 @@ export function deniedAnswer(): Answer {
 /** The answer that the switches ask for, `undefined` when they leave the request alone. */
 export function faultAnswer(faults: Readonly<RegistryFaults>, target: Target): Answer | undefined {
   if (target.kind === 'blob' && [target.digest, 'any'].includes(faults.missingBlob ?? '')) {
-    return errorAnswer(404, 'BLOB_UNKNOWN', 'blob unknown to registry', { digest: target.digest });
+    return errorAnswer(404, 'BLOB_UNKNOWN', 'blob unknown to registry');
   }
   const status = faultStatus(faults, target) ?? (faults.html ? 404 : undefined);
   if (status === undefined) return undefined;
