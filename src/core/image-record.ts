@@ -13,6 +13,14 @@ export interface Failure {
   readonly retryAtMs?: number;
 }
 
+/** A pull that was asked for by `PullImages` or by a changed `pullRequest`. */
+export interface Demand {
+  /** Pulled even if present. */
+  readonly force: boolean;
+  /** Pulled outside the window too. */
+  readonly anyTime: boolean;
+}
+
 /** What the agent remembers of one desired image between two passes. Every change of it is a function below. */
 export interface ImageRecord {
   /** What it is about; another key means another image, of which nothing is known. */
@@ -21,8 +29,8 @@ export interface ImageRecord {
   /** Attempts that failed in a row. */
   readonly attempts: number;
   readonly failure?: Failure;
-  /** Asked for by `PullImages` or a changed `pullRequest`, until it is settled. `force`: pulled even if present. */
-  readonly demand?: { readonly force: boolean };
+  /** Asked for, until it is settled. */
+  readonly demand?: Demand;
   /** Whether the last demand that was settled ended in what was asked for. */
   readonly demandMet?: boolean;
   /** The generation of desired properties for which the registry was last asked for the tag's digest. */
@@ -62,13 +70,13 @@ export function toRecord(before: ImageRecord | undefined, spec: ImageSpec): Imag
   }
   const { failure: _failure, ...rest } = before;
   const isRequested = spec.pullRequest !== undefined && spec.pullRequest !== before.pullRequest;
-  return { ...rest, ...request, ...(isRequested ? { demand: { force: true } } : {}) };
+  return { ...rest, ...request, ...(isRequested ? { demand: { force: true, anyTime: false } } : {}) };
 }
 
-/** Asked for now: the backoff is over. */
+/** Asked for now, by `PullImages`: the backoff is over, and the window does not count. */
 export function demanded(record: ImageRecord, force: boolean): ImageRecord {
   const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = record;
-  return { ...rest, demand: { force: force || (record.demand?.force ?? false) } };
+  return { ...rest, demand: { force: force || (record.demand?.force ?? false), anyTime: true } };
 }
 
 /** A demand that ends without an attempt of its own. */

@@ -113,7 +113,7 @@ function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: 
   if (desired.settings.paused) {
     return { standing: waiting('Paused', 'settings.paused is true.'), isSettled: false };
   }
-  const window = demand === undefined ? desired.settings.pullWindow : undefined;
+  const window = demand?.anyTime === true ? undefined : desired.settings.pullWindow;
   const opensAtMs = window && !isInsideWindow(window, nowMs) ? nextOpeningMs(window, nowMs) : undefined;
   if (failure !== undefined) return judgeFailed(name, failure, opensAtMs, world);
   if (window !== undefined && opensAtMs !== undefined) {
