@@ -1,8 +1,10 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as fc from 'fast-check';
 
 import type { DesiredImage, DesiredState } from '#core/desired-state';
 import { formatDescription, parseDesired } from '#contract/desired';
 import type { DesiredContext } from '#contract/desired-registries';
+import { toSchemas } from '#contract/schemas';
 
 /** A registry entry without fault, for tests that are about something else. */
 export const PLANT = { address: '127.0.0.1:8000', username: 'token', password: 'first', password2: 'second' };
@@ -40,6 +42,15 @@ export function imageOf(
   );
   if (image === undefined) throw new Error('the entry is gone');
   return image;
+}
+
+/** Makes a function that says where a document breaks a published schema: the paths, none where it keeps it. */
+export function compileSchema(name: string): (document: unknown) => readonly string[] {
+  const schema = toSchemas().get(name);
+  if (schema === undefined) throw new Error(`there is no ${name}`);
+  const validate = new Ajv2020({ allErrors: true }).compile(schema);
+  return (document) =>
+    validate(document) ? [] : (validate.errors ?? []).map(({ instancePath }) => instancePath);
 }
 
 const KEYS =

@@ -1,24 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { formatSchema, toSchemas } from '#contract/schemas';
-import { faultsOf, hostileDocument, PLANT } from './documents.ts';
+import { compileSchema, faultsOf, hostileDocument, PLANT } from './documents.ts';
 
-const ajv = new Ajv2020({ allErrors: true });
-const validateDesired = compile('desired.schema.json');
-const validateReported = compile('reported.schema.json');
-
-function compile(name: string) {
-  const schema = toSchemas().get(name);
-  if (schema === undefined) throw new Error(`there is no ${name}`);
-  const validate = ajv.compile(schema);
-  /** Where a document breaks the schema; empty where it keeps it. */
-  return (document: unknown): readonly string[] =>
-    validate(document) ? [] : (validate.errors ?? []).map(({ instancePath }) => instancePath);
-}
+const validateDesired = compileSchema('desired.schema.json');
 
 describe('a published schema', () => {
   it.each([...toSchemas()])('stands in schema/%s as scripts/write-schemas.ts writes it', (name, schema) => {
@@ -126,116 +114,6 @@ describe('the schema of the desired properties', () => {
       }),
       { numRuns: 1000 },
     );
-  });
-});
-
-describe('the schema of the reported properties', () => {
-  const reported = {
-    schemaVersion: '1.0',
-    lastDesiredVersion: 42,
-    lastDesiredStatus: { code: 200, description: '' },
-    agent: { version: '1.0.0', startedAt: '2026-11-24T12:00:00Z', engine: '28.5.2', platform: 'linux/amd64' },
-    summary: {
-      ready: false,
-      desired: 4,
-      pulled: 1,
-      pulling: 1,
-      waiting: 1,
-      failed: 1,
-      downloadedBytes: 1,
-      totalBytes: 2,
-    },
-    registries: {
-      plant: {
-        address: '127.0.0.1:8000',
-        login: 'Succeeded',
-        credential: 'password2',
-        checkedAt: '2026-11-24T12:00:03Z',
-      },
-      hub: { address: 'x.io', login: 'Failed', reason: 'Unauthorized', message: '…' },
-    },
-    images: {
-      a: {
-        image: 'x.io/a:1',
-        phase: 'Pulled',
-        digest: `sha256:${'a'.repeat(64)}`,
-        sizeBytes: 1,
-        evictions: 1,
-      },
-      b: {
-        image: 'x.io/b:1',
-        phase: 'Pulling',
-        percent: 40,
-        downloadedBytes: 1,
-        totalBytes: 2,
-        transport: 'relay',
-      },
-      c: { image: 'x.io/c:1', phase: 'Waiting', reason: 'OutsideWindow' },
-      d: {
-        image: 'x.io/d:1',
-        phase: 'Failed',
-        reason: 'NotFound',
-        attempts: 2,
-        retryAt: '2026-11-24T12:05:00Z',
-      },
-    },
-    omitted: 12,
-  };
-
-  it('is kept by the example of the contract', () => {
-    expect(validateReported(reported)).toEqual([]);
-  });
-
-  it.each([
-    ['another version', { schemaVersion: '1.1' }, '/schemaVersion'],
-    ['an unknown property', { extra: 1 }, ''],
-    ['an unknown code', { lastDesiredStatus: { code: 500, description: '' } }, '/lastDesiredStatus/code'],
-    [
-      'a description of 1,001 characters',
-      { lastDesiredStatus: { code: 400, description: 'x'.repeat(1001) } },
-      '/lastDesiredStatus/description',
-    ],
-    [
-      'a time with parts of a second',
-      { agent: { version: '1', startedAt: '2026-11-24T12:00:00.000Z' } },
-      '/agent/startedAt',
-    ],
-    [
-      'a reason on a pulled image',
-      { images: { a: { image: 'a', phase: 'Pulled', reason: 'Queued' } } },
-      '/images/a',
-    ],
-    ['a failed image without a reason', { images: { a: { image: 'a', phase: 'Failed' } } }, '/images/a'],
-    [
-      'a reason that waits on a failed image',
-      { images: { a: { image: 'a', phase: 'Failed', reason: 'Queued' } } },
-      '/images/a/reason',
-    ],
-    ['a phase that does not exist', { images: { a: { image: 'a', phase: 'Done' } } }, '/images/a/phase'],
-    [
-      'no attempts written as 0',
-      { images: { a: { image: 'a', phase: 'Pulling', attempts: 0 } } },
-      '/images/a/attempts',
-    ],
-    [
-      'a long message',
-      { images: { a: { image: 'a', phase: 'Failed', reason: 'NotFound', message: 'x'.repeat(257) } } },
-      '/images/a/message',
-    ],
-    [
-      'a password',
-      { registries: { a: { address: 'a', login: 'Succeeded', password: 'x' } } },
-      '/registries/a',
-    ],
-    [
-      'a credential that was refused',
-      {
-        registries: { a: { address: 'a', login: 'Failed', reason: 'Unauthorized', credential: 'password' } },
-      },
-      '/registries/a',
-    ],
-  ])('is broken by %s', (_, part, path) => {
-    expect(validateReported({ ...reported, ...part })).toContain(path);
   });
 });
 
