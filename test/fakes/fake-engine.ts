@@ -169,6 +169,8 @@ export function createFakeEngine(): FakeEngine {
       const { promise, resolve } = Promise.withResolvers<void>();
       const listener = { onEvent, end: resolve };
       listeners.add(listener);
+      // As the real one does: what happened before the stream was open is not in it.
+      onEvent();
       signal.addEventListener('abort', () => resolve(), { once: true });
       await promise;
       listeners.delete(listener);
