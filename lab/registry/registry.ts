@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { createBackingClient } from './backing-client.ts';
 import { startBacking } from './backing.ts';
 import type { ClientToken } from './client-tokens.ts';
 import type { RegistryContent } from './content.ts';
@@ -10,10 +11,14 @@ import type { FrontOptions } from './front.ts';
 import { startFront } from './front.ts';
 import type { DenialStyle, RegistryAuth } from './guard.ts';
 import { createGuard } from './guard.ts';
+import type { Gateway } from './gateway.ts';
 import { createGateway } from './gateway.ts';
 import type { RegistryRequest, TokenRequest } from './request-log.ts';
 import { TOKEN_PATH } from './targets.ts';
+import type { TokenSigner } from './token-signer.ts';
 import { createTokenSigner } from './token-signer.ts';
+
+const HOUR_MS = 3_600_000;
 
 /** What {@link startRegistry} takes. */
 export interface RegistryOptions {
@@ -69,9 +74,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const requests: RegistryRequest[] = [];
   const tokenRequests: TokenRequest[] = [];
 
+  const signer = await createTokenSigner(dir);
   // The registry behind must know the address, which is known once the front listens.
-  const { promise: gateway, resolve: openGateway } =
-    Promise.withResolvers<ReturnType<typeof createGateway>>();
+  const { promise: gateway, resolve: openGateway } = Promise.withResolvers<Gateway>();
   const front = await startFront({
     host,
     ...(tls === undefined ? {} : { tls }),
@@ -79,48 +84,22 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   });
   const address = `${options.publicHost ?? host}:${front.port}`;
   const url = `${tls === undefined ? 'http' : 'https'}://${address}`;
-  const signer = await createTokenSigner(dir);
-  const backing = await startBacking({
-    dir,
-    ...(auth === 'token'
-      ? {
-          tokenAuth: {
-            realm: `${url}${TOKEN_PATH}`,
-            service: address,
-            issuer: signer.issuer,
-            rootcertbundle: signer.certificatePath,
-          },
-        }
-      : {}),
-  }).catch(async (error: unknown) => {
-    await front.stop();
-    throw error;
-  });
-  const guard = createGuard({
-    auth,
-    tokens,
-    scopeMaps,
-    denialStyle: () => registry.denialStyle,
-    tokenEndpoint: {
-      signer,
-      service: address,
-      tokens,
-      scopeMaps,
-      lifetimeMs: () => registry.tokenLifetimeMs,
-      onAnswer: (request) => void tokenRequests.push(request),
+  const tokenAuth = {
+    realm: `${url}${TOKEN_PATH}`,
+    service: address,
+    issuer: signer.issuer,
+    rootcertbundle: signer.certificatePath,
+  };
+  const backing = await startBacking(auth === 'token' ? { dir, tokenAuth } : { dir }).catch(
+    async (error: unknown) => {
+      await front.stop();
+      throw error;
     },
-  });
-  const content = createContent({
-    ...backing,
+  );
+  const call = createBackingClient({
+    socketPath: backing.socketPath,
     address,
-    authorize: (repository) => ({
-      authorization: `Bearer ${signer.mint({
-        subject: 'lab',
-        audience: address,
-        access: [{ type: 'repository', name: repository, actions: ['pull', 'push', 'delete', '*'] }],
-        lifetimeMs: 3_600_000,
-      })}`,
-    }),
+    authorize: (repositories) => ({ authorization: `Bearer ${mintLabToken(signer, address, repositories)}` }),
   });
   openGateway(
     createGateway({
@@ -128,16 +107,29 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       faults,
       delivery: createDelivery(faults),
       onRequest: (record) => void requests.push(record),
-      answer: guard,
+      answer: createGuard({
+        auth,
+        tokens,
+        scopeMaps,
+        denialStyle: () => registry.denialStyle,
+        tokenEndpoint: {
+          signer,
+          service: address,
+          tokens,
+          scopeMaps,
+          lifetimeMs: () => registry.tokenLifetimeMs,
+          onAnswer: (request) => void tokenRequests.push(request),
+        },
+      }),
     }),
   );
 
   const registry: Registry = {
-    ...content,
+    ...createContent(call, backing.dataDir),
     address,
     url,
     denialStyle: 'insufficient-scopes',
-    tokenLifetimeMs: 3_600_000,
+    tokenLifetimeMs: HOUR_MS,
     tokens,
     scopeMaps,
     faults,
@@ -156,4 +148,14 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     },
   };
   return registry;
+}
+
+/** The lab's own way in, for everything in the repositories. */
+function mintLabToken(signer: TokenSigner, audience: string, repositories: readonly string[]): string {
+  const access = repositories.map((name) => ({
+    type: 'repository',
+    name,
+    actions: ['pull', 'push', 'delete', '*'],
+  }));
+  return signer.mint({ subject: 'lab', audience, access, lifetimeMs: HOUR_MS });
 }

@@ -184,14 +184,18 @@ describe('the content', () => {
     expect(await registry.resolve('samples/gone', '2')).toBeUndefined();
   });
 
-  it('can lose a blob, which a pull only notices midway', async () => {
+  it('can lose a blob, which a pull only notices midway and a push heals', async () => {
     const image = await syntheticImage({ layers: [{ sizeBytes: 1000, seed: 'lost' }] });
     await registry.push(image, 'samples/partial', '1');
 
     await registry.deleteBlob(image.layers[0]?.digest ?? '');
 
-    const outcome = await engine.pull(`${registry.address}/samples/partial:1`, { credentials });
-    expect(outcome).toMatchObject({ status: 200, error: expect.stringContaining('unknown blob') as string });
+    const partial = await engine.pull(`${registry.address}/samples/partial:1`, { credentials });
+    await registry.push(image, 'samples/partial', '1');
+    const healed = await engine.pull(`${registry.address}/samples/partial:1`, { credentials });
+
+    expect(partial).toMatchObject({ status: 200, error: expect.stringContaining('unknown blob') as string });
+    expect(healed.error).toBeUndefined();
   });
 });
 
