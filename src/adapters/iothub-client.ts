@@ -23,7 +23,14 @@ export type HubIdentity =
 /** One client that is open; it is used until it is lost, and then replaced. */
 export interface OpenClient {
   readonly client: ModuleClient;
+  /** The SDK's: for its events, and to report by. */
   readonly twin: Twin;
+  /** The last whole twin that was fetched, in JSON. */
+  readonly toTwinJson: () => string;
+  /** Fetches the whole twin anew. */
+  fetchTwin(): Promise<void>;
+  /** Gives up after 3 s: a black-holed socket never closes. */
+  close(): Promise<void>;
 }
 
 /** A peer that died without a word is found within twice this time. */
@@ -49,27 +56,41 @@ export async function openClient(
   onLost: (error: unknown) => void,
 ): Promise<OpenClient> {
   const { provider, ca } = await createProvider(identity, onLost);
-  const client = Client.fromAuthenticationProvider(provider, GuardedMqtt);
+  let twinJson = '{}';
+  class Transport extends GuardedMqtt {
+    protected override onTwin(json: string): void {
+      twinJson = json;
+    }
+  }
+  const client = Client.fromAuthenticationProvider(provider, Transport);
   client.on('error', onLost);
   client.on('disconnect', () => onLost(new Error('edgeHub closed the connection')));
+  const fetchTwin = (): Promise<Twin> => within(TWIN_TIMEOUT_MS, 'get twin', client.getTwin());
+  const close = (): Promise<void> => closeClient(client, provider);
   try {
     await client.setOptions({ ...(ca === undefined ? {} : { ca }), keepalive: KEEPALIVE_S, productInfo });
     client.setRetryPolicy(new common.NoRetry());
     await within(OPEN_TIMEOUT_MS, 'open', client.open());
-    return { client, twin: await fetchTwin(client) };
+    const twin = await fetchTwin();
+    return {
+      client,
+      twin,
+      toTwinJson: () => twinJson,
+      async fetchTwin() {
+        await fetchTwin();
+      },
+      close,
+    };
   } catch (error) {
-    await closeClient(client);
+    await close();
     throw error;
   }
 }
 
-/** Fetches the whole twin. */
-export function fetchTwin(client: ModuleClient): Promise<Twin> {
-  return within(TWIN_TIMEOUT_MS, 'get twin', client.getTwin());
-}
-
-/** Closes a client and gives up after 3 s: a black-holed socket never closes. */
-export async function closeClient(client: ModuleClient): Promise<void> {
+async function closeClient(client: ModuleClient, provider: Provider): Promise<void> {
+  provider.stop();
+  // One that was given up while it connected would take the connection from its successor.
+  client.once('connect', () => void client.close().catch(() => undefined));
   try {
     await within(CLOSE_TIMEOUT_MS, 'close', client.close());
   } catch {

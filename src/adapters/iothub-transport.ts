@@ -14,8 +14,9 @@ type MethodCallback = Parameters<InstanceType<typeof Mqtt>['onDeviceMethod']>[1]
 type TwinCallback = (error?: Error, properties?: TwinProperties) => void;
 
 /**
- * The SDK's MQTT transport without two of its surprises (azure-iot-device 1.18.4): an empty method payload was refused
- * before any handler saw it, and a twin answer without body ended the process.
+ * The SDK's MQTT transport without three of its surprises (azure-iot-device 1.18.4): an empty method payload was refused
+ * before any handler saw it, a twin answer without body ended the process, and a fetched twin could be had only from a
+ * cache that patches garble.
  */
 export class GuardedMqtt extends Mqtt {
   override onDeviceMethod(methodName: string, callback: MethodCallback): void {
@@ -27,15 +28,19 @@ export class GuardedMqtt extends Mqtt {
 
   override getTwin(callback: TwinCallback): void {
     super.getTwin((error?: Error, properties?: TwinProperties) => {
-      if (error === undefined || error === null) {
-        if (isWhole(properties)) return callback(undefined, properties);
+      if (error !== undefined && error !== null) return callback(error);
+      if (!isWhole(properties)) {
         return callback(
           new common.errors.InternalServerError('the twin came without desired and reported properties'),
         );
       }
-      callback(error);
+      this.onTwin(JSON.stringify(properties));
+      callback(undefined, properties);
     });
   }
+
+  /** Gets every whole twin as it came, before the SDK merges patches into it, arrays by index. */
+  protected onTwin(_json: string): void {}
 }
 
 const isWhole = (properties: TwinProperties | undefined): properties is TwinProperties =>

@@ -1,6 +1,6 @@
-import type { DeviceMethodRequest, DeviceMethodResponse, ModuleClient, Twin } from 'azure-iot-device';
-import { closeClient, fetchTwin, openClient, unlessAborted, within } from '#adapters/iothub-client';
-import type { HubIdentity } from '#adapters/iothub-client';
+import type { DeviceMethodRequest, DeviceMethodResponse } from 'azure-iot-device';
+import { openClient, unlessAborted, within } from '#adapters/iothub-client';
+import type { HubIdentity, OpenClient } from '#adapters/iothub-client';
 import type { Clock, Hub, Log, MethodHandler, MethodHandlers, TwinDocument } from '#agent/ports';
 import { backoffMs, jitterMs } from '#core/backoff';
 
@@ -26,13 +26,14 @@ const METHOD_TIMEOUT_MS = 25_000;
 const REFETCH_MS = 30 * 60_000;
 /** Patches that follow one another closely are one fetch. */
 const REFETCH_SPACING_MS = 1000;
-const RECONNECT = { retryInitialSeconds: 1, retryMaxSeconds: 60 };
+/** What edgeHub answers while it knows nothing is asked for again soon. */
+const EMPTY_REFETCH_MS = 30_000;
+/** edgeHub is on the same host: asking it often costs nobody anything. */
+const RECONNECT = { retryInitialSeconds: 1, retryMaxSeconds: 30 };
 /** A connection that lasted this long was good: the next backoff begins anew. */
 const STABLE_MS = 60_000;
 
-interface Connection {
-  readonly client: ModuleClient;
-  readonly twin: Twin;
+interface Connection extends OpenClient {
   readonly lost: AbortController;
 }
 
@@ -53,10 +54,9 @@ export function createIotHub({ identity, clock, log, productInfo }: IotHubOption
     for (const listener of listeners) listener();
   };
 
-  function take(twin: Twin): void {
+  function take(json: string): void {
     fetches += 1;
-    // The SDK goes on merging patches into these objects, arrays by index: the copy is ours.
-    const { desired, reported } = JSON.parse(JSON.stringify(twin.properties)) as TwinDocument;
+    const { desired, reported } = JSON.parse(json) as TwinDocument;
     document = { desired, reported, fetch: fetches, connection: connections };
     notify();
   }
@@ -64,24 +64,24 @@ export function createIotHub({ identity, clock, log, productInfo }: IotHubOption
   async function connect(lost: AbortController): Promise<Connection> {
     const opening = openClient(identity, productInfo, (error) => lost.abort(error));
     try {
-      const { client, twin } = await unlessAborted(lost.signal, opening);
+      const open = await unlessAborted(lost.signal, opening);
       for (const [name, handler] of Object.entries(methods)) {
-        client.onMethod(name, (request, response) => {
+        open.client.onMethod(name, (request, response) => {
           if (request !== undefined && response !== undefined) void answer(handler, request, response);
         });
       }
-      return { client, twin, lost };
+      return { ...open, lost };
     } catch (error) {
-      // One that opens after all would take the connection from its successor.
-      void opening.then(({ client }) => closeClient(client)).catch(() => undefined);
+      void opening.then(({ close }) => close()).catch(() => undefined);
       throw error;
     }
   }
 
   /** Fetches the whole twin at every patch and now and then, until the connection is lost. */
-  async function followTwin({ client, twin, lost }: Connection): Promise<void> {
+  async function followTwin({ twin, fetchTwin, toTwinJson, lost }: Connection): Promise<void> {
     twin.on('error', (error: unknown) => lost.abort(error));
-    let isPatched = false;
+    // What changed between the first fetch and the subscription, which begins here, came as no patch.
+    let isPatched = true;
     let awake = new AbortController();
     twin.on('properties.desired', (payload: unknown) => {
       // A fetch announces its own result by the SDK's cache itself; anything else is a patch.
@@ -91,13 +91,15 @@ export function createIotHub({ identity, clock, log, productInfo }: IotHubOption
     });
     while (!lost.signal.aborted) {
       if (!isPatched) {
-        const delayMs = jitterMs(REFETCH_MS, clock.random());
+        const isEmpty = document?.desired['$version'] === undefined;
+        const delayMs = jitterMs(isEmpty ? EMPTY_REFETCH_MS : REFETCH_MS, clock.random());
         await clock.sleep(delayMs, AbortSignal.any([lost.signal, awake.signal]));
       }
       if (lost.signal.aborted) return;
       isPatched = false;
       awake = new AbortController();
-      take(await unlessAborted(lost.signal, fetchTwin(client)));
+      await unlessAborted(lost.signal, fetchTwin());
+      take(toTwinJson());
       await clock.sleep(REFETCH_SPACING_MS, lost.signal);
     }
   }
@@ -114,18 +116,18 @@ export function createIotHub({ identity, clock, log, productInfo }: IotHubOption
       openedAtMs = clock.nowMs();
       connections += 1;
       log.info({ connection: connections }, 'connected to edgeHub');
-      take(connection.twin);
+      take(connection.toTwinJson());
       await followTwin(connection);
       lost.signal.throwIfAborted();
     } catch (error) {
       if (!signal.aborted) log.warn({ error: toText(error) }, 'not connected to edgeHub; will try again');
     } finally {
       signal.removeEventListener('abort', end);
-      const { client } = connection ?? {};
+      const close = connection?.close;
       connection = undefined;
       lost.abort();
       notify();
-      if (client !== undefined) await closeClient(client);
+      await close?.();
     }
     return openedAtMs === undefined ? 0 : clock.nowMs() - openedAtMs;
   }
