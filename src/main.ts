@@ -19,7 +19,10 @@ async function main(): Promise<void> {
   const environment = readEnvironment();
   const log = createLogger(environment.logLevel, (line) => process.stdout.write(line));
   const { version } = packageJson;
-  log.info({ version, node: process.version, engine: environment.dockerHost }, 'connected-registry-puller starts');
+  log.info(
+    { version, node: process.version, engine: environment.dockerHost },
+    'connected-registry-puller starts',
+  );
 
   const hub = createIotHub({
     identity: environment.hub,

@@ -1,6 +1,7 @@
 import type { EngineInfo } from '#agent/ports';
 import type { Platform } from '#core/platform';
 import type { ListedImage } from '#core/presence';
+import { DOCKER_HUB } from '#core/reference';
 
 /** Of `GET /info`. */
 export interface InfoAnswer {
@@ -34,9 +35,17 @@ export function toListedImage({ Id, Size, RepoTags, RepoDigests }: ImageAnswer):
   return {
     id: Id,
     sizeBytes: Size,
-    tags: (RepoTags ?? []).filter(isName),
-    digests: (RepoDigests ?? []).filter(isName),
+    tags: (RepoTags ?? []).filter(isName).map(toFullName),
+    digests: (RepoDigests ?? []).filter(isName).map(toFullName),
   };
+}
+
+/** The engine lists `docker.io/library/app:1` as `app:1`: the registry is put back, as references have it. */
+function toFullName(name: string): string {
+  const slash = name.indexOf('/');
+  const first = slash < 0 ? '' : name.slice(0, slash);
+  if (/[.:]/.test(first) || first === 'localhost') return name;
+  return `${DOCKER_HUB}/${slash < 0 ? 'library/' : ''}${name}`;
 }
 
 /** A platform whose variant may be missing or empty. */

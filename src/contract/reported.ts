@@ -29,7 +29,11 @@ export function toReported(status: Status): JsonObject {
   for (const detail of DETAILS) {
     const registries = toRegistryEntries(status.registries, detail);
     const images = [...status.images].map(([name, image]) => [name, toImageEntry(image, detail)] as const);
-    const document = { ...head, registries: Object.fromEntries(registries), images: Object.fromEntries(images) };
+    const document = {
+      ...head,
+      registries: Object.fromEntries(registries),
+      images: Object.fromEntries(images),
+    };
     if (twinSizeBytes(document) < MAX_REPORTED_BYTES) return document;
   }
   return toShortened(head, status);
@@ -43,7 +47,10 @@ export function toWhole({ registries, images, ...status }: Status): {
   const head = {
     ...toHead({ ...status, registries, images }),
     registries: Object.fromEntries(
-      [...registries].map(([name, registry]) => [name, withAdvice(toRegistryEntry(registry, 'full'), registry.reason)]),
+      [...registries].map(([name, registry]) => [
+        name,
+        withAdvice(toRegistryEntry(registry, 'full'), registry.reason),
+      ]),
     ),
   };
   return {
@@ -117,10 +124,7 @@ function toImageEntry(image: ImageStatus, detail: Detail): JsonObject {
   });
 }
 
-function toRegistryEntries(
-  registries: Status['registries'],
-  detail: Detail,
-): [string, JsonObject][] {
+function toRegistryEntries(registries: Status['registries'], detail: Detail): [string, JsonObject][] {
   return [...registries].map(([name, registry]) => [name, toRegistryEntry(registry, detail)]);
 }
 
@@ -128,7 +132,8 @@ function toShortened(head: JsonObject, status: Status): JsonObject {
   const registries = toRegistryEntries(status.registries, 'no-sizes-and-times');
   const keptRegistries = takeWithin(registries, MAX_REGISTRIES_BYTES);
   const entries = [...status.images].map(
-    ([name, image]) => ({ phase: image.phase, entry: [name, toImageEntry(image, 'no-sizes-and-times')] }) as const,
+    ([name, image]) =>
+      ({ phase: image.phase, entry: [name, toImageEntry(image, 'no-sizes-and-times')] }) as const,
   );
   const frame = { ...head, registries: Object.fromEntries(keptRegistries), images: {}, omitted: 0 };
   // What is kept last is chosen first, so that one sweep over the budget decides.
@@ -144,7 +149,10 @@ function toShortened(head: JsonObject, status: Status): JsonObject {
 }
 
 /** The longest run of entries from the front that stays within `budgetBytes`. */
-function takeWithin<T extends readonly [string, JsonObject]>(entries: readonly T[], budgetBytes: number): T[] {
+function takeWithin<T extends readonly [string, JsonObject]>(
+  entries: readonly T[],
+  budgetBytes: number,
+): T[] {
   let sizeBytes = 0;
   const end = entries.findIndex(([name, entry]) => {
     sizeBytes += twinSizeBytes({ [name]: entry });

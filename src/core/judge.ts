@@ -28,8 +28,21 @@ export interface Judgement {
 
 const LOW_DISK_RECHECK_MS = 30_000;
 
+/** The world, with what is worked out once for all images. */
+export interface Court extends World {
+  /** When the pull window opens, milliseconds since 1970; absent while it is open or there is none. */
+  readonly opensAtMs?: number;
+}
+
+/** Works out what all images share. */
+export function toCourt(world: World): Court {
+  const { pullWindow: window } = world.desired.settings;
+  if (window === undefined || isInsideWindow(window, world.nowMs)) return world;
+  return { ...world, opensAtMs: nextOpeningMs(window, world.nowMs) };
+}
+
 /** Judges one desired image that has no fault and is not being pulled. */
-export function judge(name: string, spec: ImageSpec, record: ImageRecord, world: World): Judgement {
+export function judge(name: string, spec: ImageSpec, record: ImageRecord, world: Court): Judgement {
   const { engine } = world;
   if (engine.kind === 'unavailable') {
     return {
@@ -99,7 +112,7 @@ function judgeUntagged(
   };
 }
 
-function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: World): Judgement {
+function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: Court): Judgement {
   const { nowMs, desired } = world;
   const { failure, demand } = record;
   if (failure !== undefined && failure.retryAtMs === undefined) {
@@ -113,9 +126,9 @@ function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: 
   if (desired.settings.paused) {
     return { standing: waiting('Paused', 'settings.paused is true.'), isSettled: false };
   }
-  const window = demand?.anyTime === true ? undefined : desired.settings.pullWindow;
-  const opensAtMs = window && !isInsideWindow(window, nowMs) ? nextOpeningMs(window, nowMs) : undefined;
+  const opensAtMs = demand?.anyTime === true ? undefined : world.opensAtMs;
   if (failure !== undefined) return judgeFailed(name, failure, opensAtMs, world);
+  const { pullWindow: window } = desired.settings;
   if (window !== undefined && opensAtMs !== undefined) {
     const message = `Pulls start at ${formatStart(window)}.`;
     return { standing: waiting('OutsideWindow', message), isSettled: false, wakeAtMs: opensAtMs };

@@ -1,7 +1,7 @@
 import type { DesiredImage, ImageSpec } from '#core/desired-state';
 import { toImageKey } from '#core/image-record';
-import { judge } from '#core/judge';
-import type { Judgement } from '#core/judge';
+import { judge, toCourt } from '#core/judge';
+import type { Court, Judgement } from '#core/judge';
 import { formatReference, formatTagged } from '#core/reference';
 import { planRemovals } from '#core/retention';
 import { toLoginDueMs } from '#core/registry-record';
@@ -31,7 +31,8 @@ const MAX_CONCURRENT_CHECKS = 4;
  */
 export function plan(world: World): Plan {
   const judgements = new Map<string, Judgement>();
-  for (const [name, image] of world.desired.images) judgements.set(name, judgeEntry(name, image, world));
+  const court = toCourt(world);
+  for (const [name, image] of world.desired.images) judgements.set(name, judgeEntry(name, image, court));
   const cancels = planCancels(world);
   const actions = [
     ...cancels,
@@ -56,7 +57,7 @@ export function plan(world: World): Plan {
   };
 }
 
-function judgeEntry(name: string, image: DesiredImage, world: World): Judgement {
+function judgeEntry(name: string, image: DesiredImage, world: Court): Judgement {
   if (image.kind === 'fault') {
     return { standing: { phase: 'Failed', reason: image.reason, message: image.message }, isSettled: true };
   }

@@ -22,6 +22,9 @@ export class InvalidReference extends Error {
   override readonly name = 'InvalidReference';
 }
 
+/** The registry that Docker means where a name says none. */
+export const DOCKER_HUB = 'docker.io';
+
 const HOST_LABEL = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])';
 const ADDRESS = new RegExp(`^(?:${HOST_LABEL}(?:\\.${HOST_LABEL})*|\\[[a-fA-F0-9:]+\\])(?::([0-9]{1,5}))?$`);
 const PATH_COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
@@ -74,9 +77,11 @@ export function parseReference(text: string): PartialReference {
       `"${shown(tag)}" is not a tag (letters, digits, "_", "." and "-", at most 128)`,
     );
   }
+  // Docker Hub alone has names without a path, and the engine lists them with this one.
+  const isOfficial = first === DOCKER_HUB && !repository.includes('/');
   return {
     ...(hasRegistry ? { registry: first } : {}),
-    repository,
+    repository: isOfficial ? `library/${repository}` : repository,
     ...(tag === undefined ? {} : { tag }),
     ...(digest === undefined ? {} : { digest }),
   };

@@ -7,10 +7,11 @@ import type { Action, World } from '#core/world';
  */
 export function toUnlisted({ desired, owned, engine, running }: World): readonly string[] {
   if (desired.settings.unlisted !== 'remove' || owned.size === 0 || engine.kind === 'unavailable') return [];
+  // An entry at fault may stand for anything: until it is corrected, nothing is taken away.
+  if (desired.faults.some(({ path }) => path.startsWith('images'))) return [];
   const { byName } = engine.index;
   const listedIds = new Set<string>();
   for (const image of desired.images.values()) {
-    // An entry at fault may stand for anything: until it is corrected, nothing is taken away.
     if (image.kind === 'fault') return [];
     for (const name of toNames(image.spec)) {
       const id = byName.get(name)?.id;

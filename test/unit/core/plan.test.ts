@@ -445,5 +445,8 @@ describe('plan of removals, with unlisted: remove', () => {
   });
   it('removes nothing while an entry is at fault, for it may stand for anything', () => {
     expect(toActions({ faults: { bad: 'images.bad: no' } })).toEqual([]);
+    const { desired } = toWorld(scene);
+    const unnamed = { ...desired, faults: [{ path: 'images["a b"]', message: 'is not a name' }] };
+    expect(toActions({ world: { desired: unnamed } })).toEqual([]);
   });
 });
