@@ -20,14 +20,8 @@ export interface PullSteps {
 export async function pullImage(request: PullRequest, steps: PullSteps): Promise<PulledImage> {
   const { reference, signal } = request;
   const { engine } = steps;
-  const name = toPulledName(reference);
-  const before = await engine.inspectImage(name, signal);
-  const saidDigest = await follow(request, steps);
-  const image = await engine.inspectImage(name, signal);
-  if (image === undefined) {
-    throw new AgentError('Unknown', `The engine ended the pull without an error, and has no ${name}.`);
-  }
-  const digest = reference.digest ?? saidDigest ?? toDigest(image, reference) ?? '';
+  const before = await engine.inspectImage(toPulledName(reference), signal);
+  const { image, digest } = await fetchImage(request, steps);
   const fault = findFault(image, digest, request, await steps.fetchPlatform(signal));
   if (fault !== undefined) {
     await putBack(reference, before, image, steps);
@@ -37,21 +31,61 @@ export async function pullImage(request: PullRequest, steps: PullSteps): Promise
     const { registry, repository, tag } = reference;
     await engine.tag(image.id, { registry, repository, tag }, signal);
   }
-  const wasPresent = before !== undefined && holds(before, reference, digest);
+  const wasPresent = before?.id === image.id && holds(before, reference, digest);
   return { id: image.id, digest, sizeBytes: image.sizeBytes, platform: image.platform, wasPresent };
 }
 
-/** @returns the digest that the engine says it was served */
-async function follow(request: PullRequest, { open }: PullSteps): Promise<string | undefined> {
-  let digest: string | undefined;
-  let failure: string | undefined;
+/** An image that was pulled, and the digest that the registry served. */
+interface Fetched {
+  readonly image: InspectedImage;
+  readonly digest: string;
+}
+
+/**
+ * Pulls, and pulls again where another image has the digest: the classic store gives a digest to the first image that
+ * comes with it, and keeps it there when the image for another platform comes.
+ *
+ * @see https://github.com/moby/moby/blob/v20.10.24/reference/store.go
+ */
+async function fetchImage(request: PullRequest, steps: PullSteps): Promise<Fetched> {
+  const first = await tryFetch(request, steps);
+  if (typeof first !== 'string') return first;
+  await steps.engine.untag(first, request.signal);
+  const second = await tryFetch(request, steps);
+  if (typeof second !== 'string') return second;
+  throw new AgentError('PlatformMismatch', `A container uses ${second}, which is for another platform.`);
+}
+
+/** @returns the name of the digest where another image has it */
+async function tryFetch(request: PullRequest, steps: PullSteps): Promise<Fetched | string> {
+  const { reference, signal } = request;
+  const name = toPulledName(reference);
+  const { saidDigest, failure } = await follow(request, steps);
+  if (failure?.includes('Cannot overwrite digest')) return name;
+  if (failure !== undefined) throw toEngineFailure(failure, undefined, request.credential?.password);
+  const image = await steps.engine.inspectImage(name, signal);
+  if (image === undefined) {
+    throw new AgentError('Unknown', `The engine ended the pull without an error, and has no ${name}.`);
+  }
+  const digest = reference.digest ?? saidDigest ?? toDigest(image, reference) ?? '';
+  const pinned = `${formatRepository(reference)}@${digest}`;
+  const isElsewhere =
+    !holds(image, reference, digest) && (await steps.engine.inspectImage(pinned, signal)) !== undefined;
+  return isElsewhere ? pinned : { image, digest };
+}
+
+/** Reads the engine's answer to its end. */
+async function follow(
+  request: PullRequest,
+  { open }: PullSteps,
+): Promise<{ readonly saidDigest?: string; readonly failure?: string }> {
+  let said: Awaited<ReturnType<typeof follow>> = {};
   for await (const message of readPullMessages(open(request))) {
     if (message.kind === 'layer') request.onLayer(message.layerId, message.event);
-    if (message.kind === 'digest') digest = message.digest;
-    if (message.kind === 'error') failure = message.text;
+    if (message.kind === 'digest') said = { ...said, saidDigest: message.digest };
+    if (message.kind === 'error') said = { ...said, failure: message.text };
   }
-  if (failure !== undefined) throw toEngineFailure(failure, undefined, request.credential?.password);
-  return digest;
+  return said;
 }
 
 /** The engine gives an image that is pulled by digest no tag. */
