@@ -77,6 +77,16 @@ describe('an answer of the engine', () => {
     ]);
   });
 
+  test('about images of Docker Hub gets back the registry that it leaves out', async () => {
+    const { dockerHost } = await startStubEngine((_, response) =>
+      answerJson(response, [
+        { Id: 'sha256:a', Size: 5, RepoTags: ['app:1', 'group/app:1', 'localhost/app:1'], RepoDigests: [] },
+      ]),
+    );
+    const [image] = await createDockerEngine({ dockerHost }).listImages(signal);
+    expect(image?.tags).toEqual(['docker.io/library/app:1', 'docker.io/group/app:1', 'localhost/app:1']);
+  });
+
   test('names the containerd store', async () => {
     const { dockerHost } = await startStubEngine((request, response) =>
       request.url === '/info'
