@@ -48,7 +48,9 @@ async function install(aptGet: string, packages: readonly string[]): Promise<voi
   const restorePolicy = await forbidServices();
   try {
     await run(aptGet, ['update', '-qq'], { env });
-    await run(aptGet, ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
+    // Another installation, of a second run for instance, is waited for.
+    const lock = ['-o', 'DPkg::Lock::Timeout=300'];
+    await run(aptGet, [...lock, 'install', '-y', '-qq', '--no-install-recommends', ...packages], {
       env,
       maxBuffer: 64 * 1024 * 1024,
     });
