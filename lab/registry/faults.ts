@@ -29,7 +29,7 @@ export interface RegistryFaults {
 
   /** The connection breaks after so many bytes of each answer for a blob. */
   cutBlobAfterBytes: number | undefined;
-  /** The blob's first byte is another. */
+  /** The first byte of each answer for the blob is another. */
   corruptBlob: BlobChoice | undefined;
   /** 404, as of a registry that has the manifest and not yet the blob. */
   missingBlob: BlobChoice | undefined;
