@@ -1,9 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createDockerEngine } from '#adapters/docker';
 import { createIotHub } from '#adapters/iothub';
+import { createFileStore } from '#adapters/file-store';
 import { createLogger } from '#adapters/logger';
+import type { Logger } from '#adapters/logger';
 import { systemClock } from '#adapters/system-clock';
+import { createWorkloadSealer, noSealer } from '#adapters/workload-crypto';
 import { createAgent } from '#agent/agent';
+import type { AgentDeps } from '#agent/agent';
 import { EnvironmentError, parseEnvironment } from '#contract/environment';
 import type { Environment } from '#contract/environment';
 import packageJson from '../package.json' with { type: 'json' };
@@ -40,11 +44,12 @@ async function main(): Promise<void> {
 
   const agent = createAgent({
     hub,
-    engine: createDockerEngine({ dockerHost: environment.dockerHost }),
+    engine: createDockerEngine({ dockerHost: environment.dockerHost, log }),
     clock: systemClock,
     log,
     version,
     parentHostName: environment.parentHostName,
+    ...toMemory(environment, log),
     setLogLevel: (level) => log.setLevel(level),
     createId: randomUUID,
     sha256: (text) => createHash('sha256').update(text).digest('hex'),
@@ -66,6 +71,12 @@ async function main(): Promise<void> {
   await connection;
   log.info({}, 'ended');
   process.exit(0);
+}
+
+function toMemory({ storageFolder, hub }: Environment, log: Logger): Pick<AgentDeps, 'memory'> {
+  if (storageFolder === undefined) return {};
+  const sealer = hub.kind === 'workload' ? createWorkloadSealer(hub) : noSealer;
+  return { memory: { store: createFileStore(storageFolder, log), sealer } };
 }
 
 function readEnvironment(): Environment {

@@ -32,10 +32,6 @@ export interface ActionDeps {
   readonly ring: () => void;
 }
 
-/** A registry that accepts and never answers must not hold a check or a login for ever: newer engines have no limit. */
-const REGISTRY_TIMEOUT_MS = 60_000;
-const ENGINE_TIMEOUT_MS = 30_000;
-
 /** Makes the table of actions, empty. */
 export function createActions(deps: ActionDeps): Actions {
   const { engine, observer, log, toMoment } = deps;
@@ -88,7 +84,7 @@ export function createActions(deps: ActionDeps): Actions {
     let refusal: AgentError | undefined;
     for (const credential of credentials.length === 0 ? [undefined] : credentials) {
       try {
-        await limited((signal) => engine.login(record.registry.address, credential, signal));
+        await engine.login(record.registry.address, credential, stopped.signal);
         return { kind: 'accepted', ...(credential === undefined ? {} : { credential: credential.name }) };
       } catch (error) {
         const failure = AgentError.of(error);
@@ -106,7 +102,7 @@ export function createActions(deps: ActionDeps): Actions {
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
     try {
       const credential = toPullCredential(deps.book, spec);
-      const manifest = await limited((signal) => engine.fetchManifest(spec.reference, credential, signal));
+      const manifest = await engine.fetchManifest(spec.reference, credential, stopped.signal);
       if (isCurrent())
         outcomes.takeManifest(deps.book, name, manifest, { ...toMoment(), engine: observer.info?.platform });
     } catch (error) {
@@ -122,9 +118,8 @@ export function createActions(deps: ActionDeps): Actions {
 
   async function tag(name: string, id: string, targets: ImageSpec['tagAs']): Promise<void> {
     try {
-      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
       for (const target of targets) {
-        await engine.tag(id, target, signal);
+        await engine.tag(id, target, stopped.signal);
         log.info({ image: name, reference: formatReference(target) }, 'image tagged');
         book.own(deps.book, [formatReference(target)]);
       }
@@ -137,8 +132,7 @@ export function createActions(deps: ActionDeps): Actions {
 
   async function remove(reference: string): Promise<void> {
     try {
-      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(ENGINE_TIMEOUT_MS)]);
-      const isGone = await engine.untag(reference, signal);
+      const isGone = await engine.untag(reference, stopped.signal);
       if (!isGone) return;
       deps.book.owned.delete(reference);
       log.info({ reference }, 'unlisted image removed');
@@ -146,19 +140,6 @@ export function createActions(deps: ActionDeps): Actions {
       log.warn({ reference, ...toFailure(AgentError.of(error)) }, 'unlisted image not removed; will retry');
     } finally {
       observer.change();
-    }
-  }
-
-  /** Runs a call that waits for a registry, for a limited time. */
-  async function limited<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const timeout = AbortSignal.timeout(REGISTRY_TIMEOUT_MS);
-    try {
-      return await call(AbortSignal.any([stopped.signal, timeout]));
-    } catch (error) {
-      if (!timeout.aborted) throw error;
-      throw new AgentError('RegistryUnreachable', `No answer within ${REGISTRY_TIMEOUT_MS / 1000} s.`, {
-        cause: error,
-      });
     }
   }
 

@@ -3,7 +3,9 @@ import { createBook, settleDemands, takeEngineBack, takeObservation } from '#age
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
 import { createObserver } from '#agent/observe';
-import type { Clock, Engine, Hub, Log, MethodHandlers } from '#agent/ports';
+import { createRemembrance } from '#agent/memory';
+import type { Recalled } from '#agent/memory';
+import type { Clock, Engine, Hub, Log, MethodHandlers, Sealer, Store } from '#agent/ports';
 import { createReporter } from '#agent/reporter';
 import { createStatus } from '#agent/status';
 import type { Outlook } from '#agent/status';
@@ -29,6 +31,8 @@ export interface AgentDeps {
   /** The module's version, for `agent.version`. */
   readonly version: string;
   readonly parentHostName: string | undefined;
+  /** Absent: nothing is remembered over a restart. */
+  readonly memory?: { readonly store: Store; readonly sealer: Sealer };
   readonly setLogLevel: (level: LogLevel | undefined) => void;
   readonly createId: () => string;
   /** SHA-256 of UTF-8 text, in hexadecimal. */
@@ -49,15 +53,16 @@ const ENGINE_RETRY_MS = 5000;
 const ENGINE_GRACE_MS = 1000;
 /** A look that was overtaken by a change of our own is taken again. */
 const STALE_RETRY_MS = 10;
-const EVENTS_RETRY_MS = 5000;
 const LAST_REPORT_MS = 3000;
+/** So long a start waits for edgeHub before it takes what it remembers: mostly edgeHub is there, and knows better. */
+const RECALL_AFTER_MS = 5000;
 
 /** Wires the loop, the reporter beside it and the methods around one book. */
 export function createAgent(deps: AgentDeps): Agent {
   const { hub, engine, clock, log } = deps;
   const wake = createWake(clock);
   const book = createBook();
-  const observer = createObserver(engine);
+  const observer = createObserver(engine, clock);
   const actions = createActions({ engine, observer, book, clock, log, toMoment, ring: wake.ring });
   const outlook: Outlook = {
     standings: new Map(),
@@ -86,10 +91,13 @@ export function createAgent(deps: AgentDeps): Agent {
   const isEngineAway = (): boolean => view?.kind === 'unavailable';
   const methods = createMethods({ book, tasks, toStatus, isEngineAway, nowMs: clock.nowMs, ring: wake.ring });
 
-  const intake = createIntake({ ...deps, book, outlook });
+  const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, clock, log });
+  const intake = createIntake({ ...deps, book, outlook, remembrance });
 
   let view: EngineView | undefined;
   let looksFailed = 0;
+  let recalled: Recalled | undefined;
+  const recallAtMs = clock.nowMs() + RECALL_AFTER_MS;
 
   function toSettings(): Settings {
     return book.desired?.settings ?? DEFAULT_SETTINGS;
@@ -107,6 +115,9 @@ export function createAgent(deps: AgentDeps): Agent {
   /** One pass. @returns when to look again, milliseconds since 1970 */
   async function pass(signal: AbortSignal): Promise<number> {
     intake.take();
+    if (recalled !== undefined && book.desired === undefined && clock.nowMs() >= recallAtMs) {
+      intake.takeRecalled(recalled);
+    }
     const freeBytes = await engine.fetchFreeBytes(signal);
     const looked = await observer.observe(book.desired, signal);
     if (signal.aborted) return Infinity;
@@ -116,7 +127,7 @@ export function createAgent(deps: AgentDeps): Agent {
     const { desired } = book;
     if (desired === undefined) {
       reporter.ring();
-      return nextLook(undefined);
+      return nextLook(recalled === undefined ? undefined : recallAtMs);
     }
     for (const image of takeObservation(book, looked, actions.running.pulls, toMoment())) {
       log.warn({ image }, 'image vanished from the engine; it is pulled again');
@@ -160,6 +171,7 @@ export function createAgent(deps: AgentDeps): Agent {
     takeReady(planned.isReady);
     tasks.settle(standings, toOutcome);
     reporter.ring();
+    remembrance?.ring();
     return nextLook(planned.wakeAtMs);
   }
 
@@ -203,22 +215,6 @@ export function createAgent(deps: AgentDeps): Agent {
     }
   }
 
-  async function followEvents(signal: AbortSignal): Promise<void> {
-    const look = (): void => {
-      observer.invalidate();
-      wake.ring();
-    };
-    while (!signal.aborted) {
-      try {
-        await engine.followEvents(look, signal);
-      } catch {
-        // The listing says what an event would have; that the engine is away is told by the loop.
-      }
-      if (!signal.aborted) look();
-      await clock.sleep(EVENTS_RETRY_MS, signal);
-    }
-  }
-
   /** What was under way waits for the next start: the last report must not say that it goes on. */
   async function stop(): Promise<void> {
     await actions.stop();
@@ -235,11 +231,12 @@ export function createAgent(deps: AgentDeps): Agent {
     methods,
     async run(signal) {
       hub.onChange(wake.ring);
-      const reporting = new AbortController();
-      const reports = reporter.run(reporting.signal);
-      await Promise.all([loop(signal), followEvents(signal)]);
-      reporting.abort();
-      await Promise.all([reports, stop()]);
+      recalled = await remembrance?.recall();
+      const beside = new AbortController();
+      const work = [reporter.run(beside.signal), remembrance?.run(beside.signal)];
+      await Promise.all([loop(signal), observer.follow(wake.ring, signal)]);
+      beside.abort();
+      await Promise.all([...work, stop()]);
     },
   };
 }

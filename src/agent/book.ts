@@ -31,19 +31,23 @@ export function createBook(): Book {
   };
 }
 
-/** Takes a changed desired document over: whatever failed is tried again at once. */
-export function takeDesired(book: Book, desired: DesiredState, nowMs: number): void {
+/**
+ * Takes a desired document over. Where it changed, whatever failed is tried again at once; one that is the same again
+ * (as remembered, or as it was before a restart) changes nothing.
+ */
+export function takeDesired(book: Book, desired: DesiredState, nowMs: number, isChanged = true): void {
   book.desired = desired;
-  book.generation += 1;
+  if (isChanged) book.generation += 1;
   const images = new Map<string, ImageRecord>();
   for (const image of desired.images.values()) {
     if (image.kind === 'image')
-      images.set(image.name, record.toRecord(book.images.get(image.name), image.spec));
+      images.set(image.name, record.toRecord(book.images.get(image.name), image.spec, isChanged));
   }
   replaceAll(book.images, images);
   const registries = new Map<string, RegistryRecord>();
   for (const [name, registry] of desired.registries) {
-    registries.set(name, loginDemanded(toRegistryRecord(book.registries.get(name), registry), nowMs));
+    const registryRecord = toRegistryRecord(book.registries.get(name), registry);
+    registries.set(name, isChanged ? loginDemanded(registryRecord, nowMs) : registryRecord);
   }
   replaceAll(book.registries, registries);
 }
@@ -60,8 +64,7 @@ export function takeObservation(
   for (const [name, spec] of toSpecs(book)) {
     const before = book.images.get(name);
     if (before === undefined || pulling.has(name)) continue;
-    const context = { engine: view.platform, servedDigest: before.servedDigest };
-    const presence = findImage(spec, view.index, view.platforms, context);
+    const presence = findImage(spec, view, before);
     if (presence.kind === 'absent') {
       if (before.seen !== undefined) evicted.push(name);
       book.images.set(name, record.vanished(before, moment));

@@ -1,10 +1,13 @@
 import { takeDesired } from '#agent/book';
 import type { Book } from '#agent/book';
+import type { Recalled, Remembrance } from '#agent/memory';
 import type { Clock, Hub, Log, TwinDocument } from '#agent/ports';
 import { restoreFrom } from '#agent/restore';
 import type { Outlook } from '#agent/status';
 import { formatDescription, parseDesired } from '#contract/desired';
 import type { DesiredState, LogLevel } from '#core/desired-state';
+import type { JsonObject } from '#core/merge-patch';
+import { withoutPasswords } from '#core/registry-record';
 
 export interface IntakeDeps {
   readonly hub: Hub;
@@ -12,41 +15,47 @@ export interface IntakeDeps {
   readonly log: Log;
   readonly book: Book;
   readonly outlook: Outlook;
+  readonly remembrance: Remembrance | undefined;
   readonly parentHostName: string | undefined;
+  /** SHA-256 of UTF-8 text, in hexadecimal. */
+  readonly sha256: (text: string) => string;
   /** undefined: as the environment says. */
   readonly setLogLevel: (level: LogLevel | undefined) => void;
 }
 
-/** Takes desired properties from the twin into the book. */
+/** Takes desired properties into the book, from the twin or, while there is none, from what was remembered. */
 export interface Intake {
   /** Reads the last fetched twin, if it was not read before. */
   take(): void;
+  /** Takes over what was recalled at the start, unless a twin has come; to be called when enough was waited for one. */
+  takeRecalled(recalled: Recalled): void;
 }
 
+const RECALLED = 'from this device’s memory: edgeHub was not reached since the start';
+const NO_PASSWORD = 'The password is not kept on this device; it comes with the desired properties.';
+
 /** Makes an intake that has read no twin yet. */
-export function createIntake({
-  hub,
-  clock,
-  log,
-  book,
-  outlook,
-  parentHostName,
-  setLogLevel,
-}: IntakeDeps): Intake {
+export function createIntake(deps: IntakeDeps): Intake {
+  const { hub, clock, log, book, outlook, remembrance, setLogLevel } = deps;
+  const context = deps.parentHostName === undefined ? {} : { parentHostName: deps.parentHostName };
   let lastFetch = 0;
-  let lastDocument: string | undefined;
+  /** Of the document in force. */
+  let lastSha256: string | undefined;
+  let isRecalled = false;
 
   function read({ desired, reported }: TwinDocument): void {
-    const document = JSON.stringify(desired);
-    if (document === lastDocument) return;
-    const parsed = parseDesired(desired, parentHostName === undefined ? {} : { parentHostName });
+    const sha256 = deps.sha256(JSON.stringify(desired));
+    if (sha256 === lastSha256 && !isRecalled) return;
+    const parsed = parseDesired(desired, context);
     if (parsed.kind === 'empty') {
       log.info({}, 'edgeHub knows no desired properties; what is in force stays in force');
       return;
     }
     const version = parsed.kind === 'valid' ? parsed.state.version : parsed.version;
     if (isOlder(version)) return;
-    lastDocument = document;
+    const isChanged = sha256 !== lastSha256;
+    lastSha256 = sha256;
+    isRecalled = false;
     if (parsed.kind === 'refused') {
       const { code, description } = parsed;
       outlook.lastDesiredStatus = { code, description };
@@ -56,10 +65,11 @@ export function createIntake({
       );
       return;
     }
-    const isFirst = book.desired === undefined;
-    takeDesired(book, parsed.state, clock.nowMs());
+    const isFirst = book.desired === undefined && book.images.size === 0;
+    takeDesired(book, parsed.state, clock.nowMs(), isChanged);
     if (isFirst) outlook.lastReady = restoreFrom(reported, book);
-    tell(parsed.state);
+    remembrance?.keepDesired(desired as JsonObject, sha256);
+    tell(parsed.state, '');
   }
 
   function isOlder(version: number | undefined): boolean {
@@ -69,8 +79,12 @@ export function createIntake({
     return true;
   }
 
-  function tell(state: DesiredState): void {
-    const description = formatDescription(state);
+  function tell(state: DesiredState, origin: string): void {
+    const faults = formatDescription(state);
+    const description = [origin, faults]
+      .filter((part) => part !== '')
+      .join('; ')
+      .slice(0, 1000);
     outlook.lastDesiredStatus = { code: state.faults.length > 0 ? 400 : 200, description };
     setLogLevel(state.settings.logLevel);
     const fields = { version: state.version, images: state.images.size, registries: state.registries.size };
@@ -84,6 +98,20 @@ export function createIntake({
       if (twin === undefined || twin.fetch === lastFetch) return;
       lastFetch = twin.fetch;
       read(twin);
+    },
+    takeRecalled({ document, sha256, withoutPasswords: unknown }) {
+      const parsed = parseDesired(document, context);
+      if (book.desired !== undefined || parsed.kind !== 'valid') return;
+      lastSha256 = sha256;
+      isRecalled = true;
+      takeDesired(book, parsed.state, clock.nowMs(), false);
+      for (const name of unknown) {
+        const registry = book.registries.get(name);
+        if (registry !== undefined) {
+          book.registries.set(name, withoutPasswords(registry, NO_PASSWORD, clock.nowMs()));
+        }
+      }
+      tell(parsed.state, RECALLED);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Engine, EngineInfo } from '#agent/ports';
+import type { Clock, Engine, EngineInfo } from '#agent/ports';
 import type { DesiredState } from '#core/desired-state';
 import type { Platform } from '#core/platform';
 import { toImageIndex, toNames } from '#core/presence';
@@ -15,6 +15,8 @@ export interface Observer {
   invalidate(): void;
   /** This module changed something in the engine: the next look asks again, and a look under way is stale. */
   change(): void;
+  /** Follows the engine's events until the signal aborts, through its restarts; `ring` says that something changed. */
+  follow(ring: () => void, signal: AbortSignal): Promise<void>;
   /** What the engine has; one listing at most, and one inspection for each image id that was never seen before. */
   observe(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView>;
   /** Ids of images that containers use; undefined where the engine does not say. Asked only where something is to be removed. */
@@ -24,11 +26,13 @@ export interface Observer {
 /** A hanging engine must not hold the loop for longer. */
 const ENGINE_TIMEOUT_MS = 15_000;
 
+const EVENTS_RETRY_MS = 5000;
+
 /** Inspections in flight at once, when a long list is met for the first time. */
 const MAX_CONCURRENT_INSPECTIONS = 4;
 
 /** Makes an observer that has seen nothing yet. */
-export function createObserver(engine: Engine): Observer {
+export function createObserver(engine: Engine, clock: Clock): Observer {
   let info: EngineInfo | undefined;
   /** Absent: the engine is to be asked. */
   let index: ImageIndex | undefined;
@@ -81,6 +85,22 @@ export function createObserver(engine: Engine): Observer {
     change() {
       index = undefined;
       changes += 1;
+    },
+    async follow(ring, signal) {
+      const look = (): void => {
+        index = undefined;
+        events += 1;
+        ring();
+      };
+      while (!signal.aborted) {
+        try {
+          await engine.followEvents(look, signal);
+        } catch {
+          // The listing says what an event would have; that the engine is away is told by the loop.
+        }
+        if (!signal.aborted) look();
+        await clock.sleep(EVENTS_RETRY_MS, signal);
+      }
     },
     async observe(desired, signal) {
       const timeout = AbortSignal.timeout(ENGINE_TIMEOUT_MS);

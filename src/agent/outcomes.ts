@@ -29,7 +29,7 @@ export function takePulled(book: Book, name: string, pulled: PulledImage, moment
   const before = book.images.get(name);
   if (spec === undefined || before === undefined) return;
   book.stalledAddresses.delete(spec.reference.registry);
-  book.images.set(name, record.pulled(before, pulled.digest, moment));
+  book.images.set(name, record.pulled(before, pulled, moment));
 }
 
 /** A pull was ended by the agent. */

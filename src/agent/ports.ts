@@ -4,7 +4,10 @@ import type { Platform } from '#core/platform';
 import type { ListedImage } from '#core/presence';
 import type { Reference } from '#core/reference';
 
-/** What is asked of a container engine. Every failure is an `AgentError`; every call ends by itself or by its signal. */
+/**
+ * What is asked of a container engine. Every failure is an `AgentError`. A call ends by its signal, or by itself after
+ * 30 s (a registry that never answers is `RegistryUnreachable` then); only a pull and the events go on for longer.
+ */
 export interface Engine {
   /** Version, platform and kind of image store. Throws `EngineUnavailable`. */
   fetchInfo(signal: AbortSignal): Promise<EngineInfo>;
@@ -48,7 +51,10 @@ export interface Engine {
    */
   untag(reference: string, signal: AbortSignal): Promise<boolean>;
 
-  /** Calls `onEvent` for each image that is tagged, untagged, pulled or deleted, until the stream ends or `signal` aborts. */
+  /**
+   * Calls `onEvent` for each image that is tagged, untagged, pulled or deleted, until the stream ends or `signal`
+   * aborts; and once when it begins, for what happened before.
+   */
   followEvents(onEvent: () => void, signal: AbortSignal): Promise<void>;
 
   /** Bytes free on the disk that holds the engine's images; undefined where it cannot be known. */
@@ -127,6 +133,20 @@ export interface MethodAnswer {
 }
 
 export type MethodHandlers = Readonly<Record<string, MethodHandler>>;
+
+/** One JSON document that outlives the process. */
+export interface Store {
+  /** What was saved last; undefined where there is nothing or nothing that can be read. Never rejects. */
+  load(): Promise<unknown>;
+  /** Replaces it whole: after a crash there is either the old one or the new one. Rejects where it cannot be written. */
+  save(document: object): Promise<void>;
+}
+
+/** Seals text so that only this module on this device can open it; rejects where that is not to be had. */
+export interface Sealer {
+  seal(text: string): Promise<string>;
+  open(sealed: string): Promise<string>;
+}
 
 /** Time and chance, so that the agent can be tested without either. */
 export interface Clock {

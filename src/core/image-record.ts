@@ -40,6 +40,8 @@ export interface ImageRecord {
   readonly nextCheckAtMs?: number;
   /** The digest that the registry serves, as last heard. */
   readonly servedDigest?: string;
+  /** What the last pull brought. An engine may know an image without a registry's digest. */
+  readonly pulledAs?: { readonly id: string; readonly digest: string };
   /** As last seen in the engine; absent while it is not there. */
   readonly seen?: { readonly digest?: string; readonly sinceMs: number };
   readonly evictions: number;
@@ -61,14 +63,18 @@ export function toImageKey({ reference, registry, platform }: ImageSpec): string
   return [formatReference(reference), registry ?? '', platform ? formatPlatform(platform) : ''].join(' ');
 }
 
-/** The record for what is desired now: kept, renewed by a change of the desired properties, or begun. */
-export function toRecord(before: ImageRecord | undefined, spec: ImageSpec): ImageRecord {
+/**
+ * The record for what is desired now: kept, renewed by a change of the desired properties, or begun.
+ *
+ * @param isChanged - whether the desired properties changed: then what failed is tried again at once
+ */
+export function toRecord(before: ImageRecord | undefined, spec: ImageSpec, isChanged = true): ImageRecord {
   const key = toImageKey(spec);
   const request = spec.pullRequest === undefined ? {} : { pullRequest: spec.pullRequest };
   if (before === undefined || before.key !== key) {
     return { key, ...request, attempts: 0, checkedGeneration: -1, checkFailures: 0, evictions: 0 };
   }
-  const { failure: _failure, ...rest } = before;
+  const rest = isChanged ? cleared(before) : before;
   const isRequested = spec.pullRequest !== undefined && spec.pullRequest !== before.pullRequest;
   return { ...rest, ...request, ...(isRequested ? { demand: { force: true, anyTime: false } } : {}) };
 }
@@ -93,9 +99,14 @@ export function cancelled(record: ImageRecord): ImageRecord {
 }
 
 /** A pull brought the image. */
-export function pulled(record: ImageRecord, digest: string, moment: Moment): ImageRecord {
+export function pulled(
+  record: ImageRecord,
+  { id, digest }: { readonly id: string; readonly digest: string },
+  moment: Moment,
+): ImageRecord {
   const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = settled(record, true);
-  return { ...rest, attempts: 0, seen: toSeen(record, digest, moment.nowMs), ...checkedNow(digest, moment) };
+  const seenNow = toSeen(record, digest, moment.nowMs);
+  return { ...rest, attempts: 0, pulledAs: { id, digest }, seen: seenNow, ...checkedNow(digest, moment) };
 }
 
 /** An attempt failed; it is tried again after a backoff unless nothing but the operator helps. */

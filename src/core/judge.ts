@@ -51,8 +51,7 @@ export function judge(name: string, spec: ImageSpec, record: ImageRecord, world:
       ...(record.demand ? { isDemandMet: false } : {}),
     };
   }
-  const context = { engine: engine.platform, servedDigest: record.servedDigest };
-  const presence = findImage(spec, engine.index, engine.platforms, context);
+  const presence = findImage(spec, engine, record);
   const isForced = record.demand?.force ?? false;
   if (presence.kind === 'present' && !isForced && !isOutdated(spec, record, presence)) {
     return presence.missingTags.length > 0
@@ -193,7 +192,8 @@ function toGate(spec: ImageSpec, world: World): Gate {
   const { login } = record;
   if (login.kind === 'failed') {
     const { reason, message, retryAtMs } = login;
-    return { kind: 'failed', standing: { phase: 'Failed', reason, message, retryAtMs } };
+    const retry = retryAtMs === undefined ? {} : { retryAtMs };
+    return { kind: 'failed', standing: { phase: 'Failed', reason, message, ...retry } };
   }
   return toLoginDueMs(record) === 0 ? { kind: 'pending', registry: spec.registry } : { kind: 'open' };
 }

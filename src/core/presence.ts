@@ -1,4 +1,5 @@
 import type { ImageSpec } from '#core/desired-state';
+import type { ImageRecord } from '#core/image-record';
 import { isPlatformMatch } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { formatRepository, formatTagged } from '#core/reference';
@@ -18,6 +19,15 @@ export interface ListedImage {
 /** One listing of the engine, for look-up by name. */
 export interface ImageIndex {
   readonly byName: ReadonlyMap<string, ListedImage>;
+}
+
+/** What the engine has, as far as images are looked up in it. */
+export interface EngineContent {
+  /** The engine's own. */
+  readonly platform: Platform;
+  readonly index: ImageIndex;
+  /** Of image ids that were inspected; an id that is not in it counts as fitting. */
+  readonly platforms: ReadonlyMap<string, Platform>;
 }
 
 /** Where a desired image stands in the engine. */
@@ -44,14 +54,13 @@ export function toImageIndex(images: readonly ListedImage[]): ImageIndex {
 /**
  * Looks a desired image up. An image on another platform than wanted is absent: it stands in the way and is pulled.
  *
- * @param platforms - of image ids, as inspected; an id that is not in it counts as fitting
- * @param servedDigest - the registry's digest as last heard: preferred where an image has several
+ * @param known - the registry's digest as last heard, preferred where an image has several; and what the last pull
+ *   brought, for an image that the engine knows without a digest
  */
 export function findImage(
   { reference, platform, tagAs }: ImageSpec,
-  index: ImageIndex,
-  platforms: ReadonlyMap<string, Platform>,
-  context: { readonly engine: Platform; readonly servedDigest?: string | undefined },
+  { index, platforms, platform: engine }: EngineContent,
+  known: Pick<ImageRecord, 'servedDigest' | 'pulledAs'>,
 ): Presence {
   const tagged = formatTagged(reference);
   const repository = formatRepository(reference);
@@ -59,14 +68,15 @@ export function findImage(
   const image = name === undefined ? undefined : index.byName.get(name);
   if (image === undefined) return { kind: 'absent' };
   const imagePlatform = platforms.get(image.id);
-  if (imagePlatform !== undefined && !isPlatformMatch(imagePlatform, context.engine, platform)) {
+  if (imagePlatform !== undefined && !isPlatformMatch(imagePlatform, engine, platform)) {
     return { kind: 'absent' };
   }
   const digests = image.digests
     .filter((digest) => digest.startsWith(`${repository}@`))
     .map((digest) => digest.slice(repository.length + 1));
-  const wanted = reference.digest ?? context.servedDigest;
-  const digest = digests.find((candidate) => candidate === wanted) ?? digests[0];
+  const wanted = reference.digest ?? known.servedDigest;
+  const brought = known.pulledAs?.id === image.id ? known.pulledAs.digest : undefined;
+  const digest = digests.find((candidate) => candidate === wanted) ?? digests[0] ?? brought;
   const names =
     tagged === undefined || reference.digest === undefined ? tagAs : [withoutDigest(reference), ...tagAs];
   const missingTags = names.filter((target) => index.byName.get(formatTagged(target) ?? '')?.id !== image.id);

@@ -61,30 +61,34 @@ export function parseReference(text: string): PartialReference {
   if (digest !== undefined && !isDigest(digest)) {
     throw new InvalidReference('the digest must be "sha256:" and 64 lower-case hexadecimal digits');
   }
-  const slash = name.indexOf('/');
-  const first = slash < 0 ? '' : name.slice(0, slash);
-  const hasRegistry = isRegistryByRule(first) || first === UPSTREAM;
-  if (hasRegistry && !isRegistryAddress(toHost(first))) {
-    throw new InvalidReference(`"${shown(first)}" is not a registry address (host[:port], no scheme)`);
-  }
-  const path = hasRegistry ? name.slice(slash + 1) : name;
+  const { registry, path } = splitRegistry(name);
   const colon = path.indexOf(':');
   const repository = colon < 0 ? path : path.slice(0, colon);
   const tag = colon < 0 ? undefined : path.slice(colon + 1);
-  checkRepository(repository, hasRegistry ? first : '');
+  checkRepository(repository, registry ?? '');
   if (tag !== undefined && !TAG.test(tag)) {
     throw new InvalidReference(
       `"${shown(tag)}" is not a tag (letters, digits, "_", "." and "-", at most 128)`,
     );
   }
-  // Docker Hub alone has names without a path, and the engine lists them with this one.
-  const isOfficial = first === DOCKER_HUB && !repository.includes('/');
   return {
-    ...(hasRegistry ? { registry: first } : {}),
-    repository: isOfficial ? `library/${repository}` : repository,
+    ...(registry === undefined ? {} : { registry }),
+    repository: registry === DOCKER_HUB ? withLibrary(repository) : repository,
     ...(tag === undefined ? {} : { tag }),
     ...(digest === undefined ? {} : { digest }),
   };
+}
+
+/** Docker's own rule for what is a registry. */
+function splitRegistry(name: string): { registry?: string; path: string } {
+  const slash = name.indexOf('/');
+  const first = slash < 0 ? '' : name.slice(0, slash);
+  const isRegistry = /[.:]/.test(first) || first === 'localhost' || first === UPSTREAM;
+  if (!isRegistry) return { path: name };
+  if (!isRegistryAddress(toHost(first))) {
+    throw new InvalidReference(`"${shown(first)}" is not a registry address (host[:port], no scheme)`);
+  }
+  return { registry: first, path: name.slice(slash + 1) };
 }
 
 /** What stands for the parent device's host name in nested edge deployments. */
@@ -115,6 +119,10 @@ export function formatRepository({ registry, repository }: Reference): string {
 export function formatTagged(reference: Reference): string | undefined {
   return reference.tag === undefined ? undefined : `${formatRepository(reference)}:${reference.tag}`;
 }
+
+/** Docker Hub alone has names without a path, and the engine lists them with this one. */
+const withLibrary = (repository: string): string =>
+  repository.includes('/') ? repository : `library/${repository}`;
 
 function checkRepository(repository: string, registry: string): void {
   if (repository === '') throw new InvalidReference('the repository is missing');

@@ -13,7 +13,8 @@ export type Login =
       readonly reason: FailureReason;
       readonly message: string;
       readonly checkedAtMs: number;
-      readonly retryAtMs: number;
+      /** Absent where only other credentials can help. */
+      readonly retryAtMs?: number;
     };
 
 /** What the agent remembers of one listed registry between two passes. */
@@ -63,8 +64,13 @@ export function loggedIn(record: RegistryRecord, outcome: LoginOutcome, moment: 
 
 /** The login is tried now, whatever the backoff. A login that nobody doubts is left alone. */
 export function loginDemanded(record: RegistryRecord, nowMs: number): RegistryRecord {
-  if (record.login.kind !== 'failed') return record;
+  if (record.login.kind !== 'failed' || record.login.retryAtMs === undefined) return record;
   return { ...record, login: { ...record.login, retryAtMs: nowMs } };
+}
+
+/** The login of a registry whose passwords are not known: it waits for them. */
+export function withoutPasswords(record: RegistryRecord, message: string, nowMs: number): RegistryRecord {
+  return { ...record, login: { kind: 'failed', reason: 'Unauthorized', message, checkedAtMs: nowMs } };
 }
 
 /** When the next login is due: 0 for now, milliseconds since 1970, or undefined for never. */

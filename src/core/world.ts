@@ -1,7 +1,6 @@
 import type { DesiredState, Settings } from '#core/desired-state';
 import type { ImageRecord } from '#core/image-record';
-import type { Platform } from '#core/platform';
-import type { ImageIndex, ListedImage } from '#core/presence';
+import type { EngineContent, ListedImage } from '#core/presence';
 import type { FailureReason, WaitingReason } from '#core/reason';
 import type { Reference } from '#core/reference';
 import type { RegistryRecord } from '#core/registry-record';
@@ -27,15 +26,11 @@ export interface World {
 }
 
 export type EngineView =
-  | {
+  | (EngineContent & {
       readonly kind: 'known';
-      readonly platform: Platform;
-      readonly index: ImageIndex;
-      /** Of image ids that were inspected. */
-      readonly platforms: ReadonlyMap<string, Platform>;
       /** Of images that a container, running or not, was made from; undefined while nobody asked. */
       readonly idsInUse: ReadonlySet<string> | undefined;
-    }
+    })
   | { readonly kind: 'unavailable'; readonly message: string };
 
 /** Actions that have begun and not ended, by what they are about. */

@@ -1,0 +1,126 @@
+import type { Book } from '#agent/book';
+import type { Clock, Log, Sealer, Store } from '#agent/ports';
+import { createWake } from '#agent/wake';
+import { joinSecrets, parseMemory, splitSecrets, toRemembered } from '#contract/memory';
+import type { Memory } from '#contract/memory';
+import type { JsonObject } from '#core/merge-patch';
+
+/** What the module keeps in its folder, so that it goes on where it stopped. */
+export interface Remembrance {
+  /** Reads what was kept, once, before anything else: records and names of images go into the book. */
+  recall(): Promise<Recalled | undefined>;
+  /** The desired properties that are in force now. */
+  keepDesired(document: JsonObject, sha256: string): void;
+  /** Something in the book may have changed. */
+  readonly ring: () => void;
+  /** Saves what changed, at its own pace, until the signal aborts; then once more. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Desired properties as they were when the module ended. */
+export interface Recalled {
+  readonly document: JsonObject;
+  readonly sha256: string;
+  /** Registries whose passwords could not be kept or opened. */
+  readonly withoutPasswords: readonly string[];
+}
+
+export interface MemoryDeps {
+  readonly store: Store;
+  readonly sealer: Sealer;
+  readonly book: Book;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** At most one write in this time: the folder may be on a flash card. */
+const SPACING_MS = 2000;
+/** A folder that refuses is tried again this often. */
+const RETRY_MS = 60_000;
+
+/** Makes the remembrance; nothing is read or written yet. */
+export function createRemembrance({ store, sealer, book, clock, log }: MemoryDeps): Remembrance {
+  const wake = createWake(clock);
+  let desired: Memory['desired'];
+  let saved = '';
+  let isRefused = false;
+
+  async function seal(document: JsonObject, sha256: string): Promise<void> {
+    const { document: clear, passwords } = splitSecrets(document);
+    const kept = { document: clear, sha256 };
+    try {
+      desired = { ...kept, sealed: await sealer.seal(JSON.stringify(passwords)) };
+    } catch (error) {
+      log.warn({ err: error }, 'the passwords cannot be sealed and are not kept on this device');
+      desired = kept;
+    }
+    wake.ring();
+  }
+
+  async function open(sealed: string | undefined): Promise<JsonObject> {
+    if (sealed === undefined) return {};
+    try {
+      return JSON.parse(await sealer.open(sealed)) as JsonObject;
+    } catch (error) {
+      log.warn({ err: error }, 'the passwords kept on this device cannot be opened');
+      return {};
+    }
+  }
+
+  function toMemory(): Memory {
+    return {
+      version: 1,
+      ...(desired === undefined ? {} : { desired }),
+      owned: [...book.owned],
+      images: Object.fromEntries([...book.images].map(([name, record]) => [name, toRemembered(record)])),
+    };
+  }
+
+  /** @returns when to save again at the earliest, milliseconds since 1970 */
+  async function save(): Promise<number> {
+    const memory = toMemory();
+    const json = JSON.stringify(memory);
+    // Nothing that is in force yet must not take the place of what was.
+    if (json === saved || desired === undefined) return clock.nowMs();
+    try {
+      await store.save(memory);
+      if (isRefused) log.info({}, 'the storage folder can be written again');
+      isRefused = false;
+      saved = json;
+      return clock.nowMs() + SPACING_MS;
+    } catch (error) {
+      if (!isRefused)
+        log.warn({ err: error }, 'the storage folder cannot be written; the module works without it');
+      isRefused = true;
+      return clock.nowMs() + RETRY_MS;
+    }
+  }
+
+  return {
+    ring: wake.ring,
+    async recall() {
+      const memory = parseMemory(await store.load());
+      if (memory === undefined) return undefined;
+      for (const name of memory.owned) book.owned.add(name);
+      for (const [name, image] of Object.entries(memory.images)) {
+        book.images.set(name, { ...image, checkedGeneration: -1, checkFailures: 0 });
+      }
+      desired = memory.desired;
+      if (desired === undefined) return undefined;
+      const { document, unknown } = joinSecrets(desired.document, await open(desired.sealed));
+      return { document, sha256: desired.sha256, withoutPasswords: unknown };
+    },
+    keepDesired(document, sha256) {
+      if (desired?.sha256 === sha256 && desired.sealed !== undefined) return;
+      void seal(document, sha256);
+    },
+    async run(signal) {
+      while (!signal.aborted) {
+        await wake.wait(Infinity, signal);
+        const againAtMs = await save();
+        await clock.sleep(Math.max(againAtMs - clock.nowMs(), 0), signal);
+      }
+      await save();
+    },
+  };
+}

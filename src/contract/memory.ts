@@ -1,0 +1,120 @@
+import * as z from 'zod';
+import { isObject } from '#contract/findings';
+import type { ImageRecord } from '#core/image-record';
+import type { JsonObject, JsonValue } from '#core/merge-patch';
+import { FAILURES } from '#core/reason';
+import type { FailureReason } from '#core/reason';
+
+/** What the module remembers of itself between two starts, as it is stored: JSON, and nothing in it is a secret. */
+export type Memory = z.infer<typeof MemorySchema>;
+
+const timeMs = z.number().min(0).max(8.64e15);
+const count = z.int().min(0);
+const reason = z.custom<FailureReason>(
+  (value) => typeof value === 'string' && Object.hasOwn(FAILURES, value),
+);
+
+const RememberedImage = z.object({
+  key: z.string(),
+  attempts: count,
+  evictions: count,
+  pullRequest: z.number().exactOptional(),
+  failure: z.object({ reason, message: z.string(), retryAtMs: timeMs.exactOptional() }).exactOptional(),
+  seen: z.object({ digest: z.string().exactOptional(), sinceMs: timeMs }).exactOptional(),
+});
+
+const MemorySchema = z.object({
+  version: z.literal(1),
+  desired: z
+    .object({
+      /** The desired properties without user names' passwords. */
+      document: z.custom<JsonObject>(isObject),
+      /** SHA-256 of the whole document, by which it is known again. */
+      sha256: z.string(),
+      /** The passwords, sealed; absent where they could not be. */
+      sealed: z.string().exactOptional(),
+    })
+    .exactOptional(),
+  /** Names of images that this module pulled. */
+  owned: z.array(z.string()),
+  images: z.record(z.string(), RememberedImage),
+});
+
+/** Reads what was stored; undefined for anything that this version did not write. */
+export function parseMemory(stored: unknown): Memory | undefined {
+  const { data } = MemorySchema.safeParse(stored);
+  return data;
+}
+
+/** The part of a record that outlives the process. */
+export function toRemembered({
+  key,
+  attempts,
+  evictions,
+  pullRequest,
+  failure,
+  seen,
+}: ImageRecord): Memory['images'][string] {
+  return {
+    key,
+    attempts,
+    evictions,
+    ...(pullRequest === undefined ? {} : { pullRequest }),
+    ...(failure === undefined ? {} : { failure: { ...failure } }),
+    ...(seen === undefined ? {} : { seen: { ...seen } }),
+  };
+}
+
+const PASSWORDS = ['password', 'password2'] as const;
+/** What is kept of a registry; anything else in its entry may be a password under a wrong name. */
+const KEPT_IN_CLEAR = ['address', 'username', 'ca'] as const;
+
+/** Takes the desired properties apart: what may be stored in clear, and the passwords by registry. */
+export function splitSecrets(desired: JsonObject): { document: JsonObject; passwords: JsonObject } {
+  const entries = Object.entries(toObject(desired['registryCredentials']));
+  const pick = (entry: JsonValue, keys: readonly string[]): JsonObject =>
+    Object.fromEntries(Object.entries(toObject(entry)).filter(([key]) => keys.includes(key)));
+  const registryCredentials = Object.fromEntries(
+    entries.map(([name, entry]) => [name, pick(entry, KEPT_IN_CLEAR)]),
+  );
+  const { $version, schemaVersion, settings } = desired;
+  const images = Object.fromEntries(
+    Object.entries(toObject(desired['images'])).filter(([, image]) => !hasUserInfo(image)),
+  );
+  const kept = { $version, schemaVersion, images, settings, registryCredentials };
+  return {
+    document: Object.fromEntries(
+      Object.entries(kept).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined),
+    ),
+    passwords: Object.fromEntries(entries.map(([name, entry]) => [name, pick(entry, PASSWORDS)])),
+  };
+}
+
+/** Desired properties with the passwords put back, and the registries whose passwords are not known. */
+export function joinSecrets(
+  document: JsonObject,
+  passwords: JsonObject,
+): { document: JsonObject; unknown: readonly string[] } {
+  const entries = Object.entries(toObject(document['registryCredentials']));
+  const unknown = entries
+    .filter(([name, entry]) => 'username' in toObject(entry) && !hasPassword(passwords[name]))
+    .map(([name]) => name);
+  const toEntry = (name: string, entry: JsonValue): JsonObject => ({
+    ...toObject(entry),
+    ...(unknown.includes(name) ? { password: 'not known' } : toObject(passwords[name])),
+  });
+  const registryCredentials = Object.fromEntries(
+    entries.map(([name, entry]) => [name, toEntry(name, entry)]),
+  );
+  return { document: { ...document, registryCredentials }, unknown };
+}
+
+const hasPassword = (entry: JsonValue | undefined): boolean =>
+  PASSWORDS.some((key) => key in toObject(entry));
+
+/** Whether an entry is written as an address with a login in it: it is at fault, and not to be kept. */
+function hasUserInfo(entry: JsonValue): boolean {
+  return /@(?!sha256:)/.test(JSON.stringify(entry));
+}
+
+const toObject = (value: JsonValue | undefined): JsonObject => (isObject(value) ? (value as JsonObject) : {});
