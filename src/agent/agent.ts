@@ -4,7 +4,6 @@ import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
 import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
-import type { Recalled } from '#agent/memory';
 import type { Clock, Engine, Hub, Log, MethodHandlers, Sealer, Store } from '#agent/ports';
 import { createReporter } from '#agent/reporter';
 import { createStatus } from '#agent/status';
@@ -96,7 +95,6 @@ export function createAgent(deps: AgentDeps): Agent {
 
   let view: EngineView | undefined;
   let looksFailed = 0;
-  let recalled: Recalled | undefined;
   const recallAtMs = clock.nowMs() + RECALL_AFTER_MS;
 
   function toSettings(): Settings {
@@ -115,9 +113,7 @@ export function createAgent(deps: AgentDeps): Agent {
   /** One pass. @returns when to look again, milliseconds since 1970 */
   async function pass(signal: AbortSignal): Promise<number> {
     intake.take();
-    if (recalled !== undefined && book.desired === undefined && clock.nowMs() >= recallAtMs) {
-      intake.takeRecalled(recalled);
-    }
+    if (clock.nowMs() >= recallAtMs) intake.takeRecalled();
     const freeBytes = await engine.fetchFreeBytes(signal);
     const looked = await observer.observe(book.desired, signal);
     if (signal.aborted) return Infinity;
@@ -127,7 +123,7 @@ export function createAgent(deps: AgentDeps): Agent {
     const { desired } = book;
     if (desired === undefined) {
       reporter.ring();
-      return nextLook(recalled === undefined ? undefined : recallAtMs);
+      return nextLook(clock.nowMs() < recallAtMs ? recallAtMs : undefined);
     }
     for (const image of takeObservation(book, looked, actions.running.pulls, toMoment())) {
       log.warn({ image }, 'image vanished from the engine; it is pulled again');
@@ -231,7 +227,8 @@ export function createAgent(deps: AgentDeps): Agent {
     methods,
     async run(signal) {
       hub.onChange(wake.ring);
-      recalled = await remembrance?.recall();
+      const recalled = await remembrance?.recall();
+      if (recalled !== undefined) intake.expect(recalled);
       const beside = new AbortController();
       const work = [reporter.run(beside.signal), remembrance?.run(beside.signal)];
       await Promise.all([loop(signal), observer.follow(wake.ring, signal)]);

@@ -27,8 +27,10 @@ export interface IntakeDeps {
 export interface Intake {
   /** Reads the last fetched twin, if it was not read before. */
   take(): void;
-  /** Takes over what was recalled at the start, unless a twin has come; to be called when enough was waited for one. */
-  takeRecalled(recalled: Recalled): void;
+  /** Says what was in force before the restart: the same again is no change. */
+  expect(recalled: Recalled): void;
+  /** Takes that over, unless a twin has come; to be called when enough was waited for one. */
+  takeRecalled(): void;
 }
 
 const RECALLED = 'from this device’s memory: edgeHub was not reached since the start';
@@ -41,7 +43,9 @@ export function createIntake(deps: IntakeDeps): Intake {
   let lastFetch = 0;
   /** Of the document in force. */
   let lastSha256: string | undefined;
+  /** Whether that one came from memory, without its faults and perhaps without its passwords. */
   let isRecalled = false;
+  let recalled: Recalled | undefined;
 
   function read({ desired, reported }: TwinDocument): void {
     const sha256 = deps.sha256(JSON.stringify(desired));
@@ -99,11 +103,16 @@ export function createIntake(deps: IntakeDeps): Intake {
       lastFetch = twin.fetch;
       read(twin);
     },
-    takeRecalled({ document, sha256, withoutPasswords: unknown }) {
-      const parsed = parseDesired(document, context);
-      if (book.desired !== undefined || parsed.kind !== 'valid') return;
-      lastSha256 = sha256;
+    expect(expected) {
+      recalled = expected;
+      lastSha256 = expected.sha256;
       isRecalled = true;
+    },
+    takeRecalled() {
+      if (book.desired !== undefined || recalled === undefined) return;
+      const { document, withoutPasswords: unknown } = recalled;
+      const parsed = parseDesired(document, context);
+      if (parsed.kind !== 'valid') return;
       takeDesired(book, parsed.state, clock.nowMs(), false);
       for (const name of unknown) {
         const registry = book.registries.get(name);

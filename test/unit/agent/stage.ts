@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { createAgent } from '#agent/agent';
-import type { Agent } from '#agent/agent';
+import type { Agent, AgentDeps } from '#agent/agent';
 import type { MethodAnswer } from '#agent/ports';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
 import { createFakeEngine } from '#test/fakes/fake-engine';
@@ -30,10 +30,18 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
+export interface StageOptions {
+  /** What chance always says. */
+  readonly random?: number;
+  /** One that an earlier agent left. */
+  readonly engine?: FakeEngine;
+  readonly memory?: NonNullable<AgentDeps['memory']>;
+}
+
 /** Starts an agent; it is stopped when the test ends. */
-export function startStage(options: { readonly random?: number } = {}): Stage {
+export function startStage(options: StageOptions = {}): Stage {
   const hub = createFakeHub();
-  const engine = createFakeEngine();
+  const engine = options.engine ?? createFakeEngine();
   const clock = createManualClock(undefined, options.random ?? 0);
   const logs: string[] = [];
   const log = (level: string) => (fields: object, message: string) => {
@@ -47,6 +55,7 @@ export function startStage(options: { readonly random?: number } = {}): Stage {
     log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     version: '0.0.0',
     parentHostName: undefined,
+    ...(options.memory === undefined ? {} : { memory: options.memory }),
     setLogLevel: () => undefined,
     createId: () => `task-${(ids += 1)}`,
     sha256: (text) => createHash('sha256').update(text).digest('hex'),

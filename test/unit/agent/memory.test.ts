@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { createFakeEngine } from '#test/fakes/fake-engine';
+import { createFakeSealer, createMemoryStore } from '#test/fakes/memory-store';
+import { ADDRESS, startStage } from './stage.ts';
+
+const CAMERA = `${ADDRESS}/acme/camera:1`;
+const BEFORE_RECALL_MS = 4900;
+
+/** An agent that pulled one image, saved what it knows, and ended. */
+async function liveOnce(settings: { readonly unlisted?: string } = {}) {
+  const store = createMemoryStore();
+  const sealer = createFakeSealer();
+  const engine = createFakeEngine();
+  engine.serve(CAMERA);
+  engine.pullsFinishAtOnce = true;
+  const memory = { store, sealer };
+  const stage = startStage({ engine, memory });
+  await stage.desire({ camera: 'acme/camera:1' }, settings);
+  await stage.clock.advance(5000);
+  await stage.stop();
+  return { store, sealer, engine, memory };
+}
+
+describe('a module that starts while edgeHub is away', () => {
+  it('pulls from what it remembers, logs in with the sealed password, and says so when it can', async () => {
+    const { engine, memory } = await liveOnce();
+    engine.evict(CAMERA);
+    const { hub, clock, phases } = startStage({ engine, memory });
+    hub.disconnect();
+    await clock.advance(BEFORE_RECALL_MS);
+    expect(engine.calls.filter((call) => call.startsWith('pull'))).toHaveLength(1);
+    await clock.advance(5000);
+    expect(engine.calls.filter((call) => call.startsWith('pull'))).toHaveLength(2);
+    hub.serve({ desired: {}, reported: {} });
+    hub.connect();
+    await clock.advance(1000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(JSON.stringify(hub.reported['lastDesiredStatus'])).toContain('memory');
+  });
+
+  it('waits for the passwords where they could not be sealed, and never tries a made-up one', async () => {
+    const { engine, memory, sealer } = await liveOnce();
+    sealer.isAway = true;
+    engine.evict(CAMERA);
+    const { hub, clock, phases } = startStage({ engine, memory });
+    hub.disconnect();
+    const loginsBefore = engine.calls.filter((call) => call.startsWith('login')).length;
+    await clock.advance(3_600_000);
+    expect(engine.calls.filter((call) => call.startsWith('login')).length).toBe(loginsBefore);
+    hub.serve({ desired: {}, reported: {} });
+    hub.connect();
+    await clock.advance(1000);
+    expect(phases()).toEqual({ camera: 'Failed Unauthorized' });
+  });
+
+  it('goes over to the twin when it comes, and drops the remark', async () => {
+    const { engine, memory } = await liveOnce();
+    const { hub, clock, desire, phases } = startStage({ engine, memory });
+    await clock.advance(10_000);
+    engine.serve(`${ADDRESS}/acme/gate:1`);
+    await desire({ gate: 'acme/gate:1' });
+    await clock.advance(1000);
+    expect(phases()).toEqual({ gate: 'Pulled' });
+    expect(hub.reported['lastDesiredStatus']).toEqual({ code: 200, description: '' });
+  });
+});
+
+describe('what is remembered', () => {
+  it('holds no password in clear', async () => {
+    const { store } = await liveOnce();
+    expect(store.text).toContain('acme/camera');
+    expect(store.text).not.toContain('"one"');
+    const away = createFakeSealer();
+    away.isAway = true;
+    const unsealed = createMemoryStore();
+    const stage = startStage({ memory: { store: unsealed, sealer: away } });
+    await stage.desire({ odd: 'user:one@host/image', camera: 'acme/camera:1' });
+    await stage.clock.advance(5000);
+    expect(unsealed.text).toContain('acme/camera');
+    expect(unsealed.text).not.toMatch(/"one"|user:one/);
+  });
+
+  it('lets an image that was pulled before a restart be removed after it', async () => {
+    const { engine, memory } = await liveOnce();
+    const { desire, clock } = startStage({ engine, memory });
+    await desire({}, { unlisted: 'remove' });
+    await clock.advance(1000);
+    expect(engine.calls).toContain(`untag ${CAMERA}`);
+  });
+
+  it('keeps the time of the next attempt over a restart with the same wishes', async () => {
+    const store = createMemoryStore();
+    const memory = { store, sealer: createFakeSealer() };
+    const engine = createFakeEngine();
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: 'acme/camera:1' }, { retryInitialSeconds: 600, retryMaxSeconds: 600 });
+    await first.clock.advance(5000);
+    const { retryAt, attempts } = first.image('camera');
+    await first.stop();
+    const second = startStage({ engine, memory });
+    await second.desire({ camera: 'acme/camera:1' }, { retryInitialSeconds: 600, retryMaxSeconds: 600 });
+    expect(second.image('camera')).toMatchObject({ retryAt, attempts });
+  });
+
+  it('is done without when it cannot be written or read', async () => {
+    const store = createMemoryStore('not JSON {');
+    store.refuses = true;
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const { desire, phases, logs } = startStage({ engine, memory: { store, sealer: createFakeSealer() } });
+    await desire({ camera: 'acme/camera:1' });
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(logs.filter((line) => line.includes('storage folder cannot be written'))).toHaveLength(1);
+  });
+});
