@@ -7,6 +7,7 @@ import type { Logger } from '#adapters/logger';
 import { systemClock } from '#adapters/system-clock';
 import { createWorkloadSealer, noSealer } from '#adapters/workload-crypto';
 import { createAgent } from '#agent/agent';
+import { toSteady } from '#agent/ports';
 import type { AgentDeps } from '#agent/agent';
 import { EnvironmentError, parseEnvironment } from '#contract/environment';
 import type { Environment } from '#contract/environment';
@@ -30,7 +31,7 @@ async function main(): Promise<void> {
 
   const hub = createIotHub({
     identity: environment.hub,
-    clock: systemClock,
+    clock: toSteady(systemClock),
     log: log.child({ component: 'hub' }),
     productInfo: `connected-registry-puller/${version}`,
   });

@@ -4,6 +4,7 @@ import type { Clock } from '#agent/ports';
 /** The machine's clock and chance. */
 export const systemClock: Clock = {
   nowMs: Date.now,
+  steadyMs: () => performance.now(),
   random: Math.random,
   async sleep(delayMs, signal) {
     try {

@@ -1,13 +1,14 @@
 import { createActions } from '#agent/actions';
-import { createBook, settleDemands, takeEngineBack, takeObservation } from '#agent/book';
+import { createBook, settleDemands, shiftTimes, takeEngineBack, takeObservation } from '#agent/book';
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
 import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
+import { toSteady } from '#agent/ports';
 import type { Clock, Engine, Hub, Log, MethodHandlers, Sealer, Store } from '#agent/ports';
 import { createReporter } from '#agent/reporter';
+import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
 import { createStatus } from '#agent/status';
-import type { Outlook } from '#agent/status';
 import { createTasks } from '#agent/tasks';
 import type { Outcome } from '#agent/tasks';
 import { createWake } from '#agent/wake';
@@ -53,23 +54,20 @@ const ENGINE_GRACE_MS = 1000;
 /** A look that was overtaken by a change of our own is taken again. */
 const STALE_RETRY_MS = 10;
 const LAST_REPORT_MS = 3000;
+/** Less is the clock's being kept right. */
+const LEAST_JUMP_MS = 2000;
 /** So long a start waits for edgeHub before it takes what it remembers: mostly edgeHub is there, and knows better. */
 const RECALL_AFTER_MS = 5000;
 
 /** Wires the loop, the reporter beside it and the methods around one book. */
 export function createAgent(deps: AgentDeps): Agent {
   const { hub, engine, clock, log } = deps;
+  const steady = toSteady(clock);
   const wake = createWake(clock);
   const book = createBook();
-  const observer = createObserver(engine, clock);
+  const observer = createObserver(engine, steady);
   const actions = createActions({ engine, observer, book, clock, log, toMoment, ring: wake.ring });
-  const outlook: Outlook = {
-    standings: new Map(),
-    ready: undefined,
-    lastReady: undefined,
-    lastDesiredStatus: undefined,
-    lastDesiredVersion: undefined,
-  };
+  const outlook = createOutlook();
   const toStatus = createStatus({
     version: deps.version,
     startedAtMs: clock.nowMs(),
@@ -77,11 +75,11 @@ export function createAgent(deps: AgentDeps): Agent {
     pulls: actions.pulls,
     outlook,
     toInfo: () => observer.info,
-    nowMs: clock.nowMs,
+    nowMs: clock.steadyMs,
   });
   const reporter = createReporter({
     hub,
-    clock,
+    clock: steady,
     log,
     toDocument: () => toReported(toStatus()),
     toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
@@ -90,12 +88,13 @@ export function createAgent(deps: AgentDeps): Agent {
   const isEngineAway = (): boolean => view?.kind === 'unavailable';
   const methods = createMethods({ book, tasks, toStatus, isEngineAway, nowMs: clock.nowMs, ring: wake.ring });
 
-  const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, clock, log });
+  const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, clock: steady, log });
   const intake = createIntake({ ...deps, book, outlook, remembrance });
 
   let view: EngineView | undefined;
   let looksFailed = 0;
-  const recallAtMs = clock.nowMs() + RECALL_AFTER_MS;
+  let offsetMs = clock.nowMs() - clock.steadyMs();
+  const recallAtMs = clock.steadyMs() + RECALL_AFTER_MS;
 
   function toSettings(): Settings {
     return book.desired?.settings ?? DEFAULT_SETTINGS;
@@ -112,8 +111,9 @@ export function createAgent(deps: AgentDeps): Agent {
 
   /** One pass. @returns when to look again, milliseconds since 1970 */
   async function pass(signal: AbortSignal): Promise<number> {
+    takeJump();
     intake.take();
-    if (clock.nowMs() >= recallAtMs) intake.takeRecalled();
+    if (clock.steadyMs() >= recallAtMs) intake.takeRecalled();
     const freeBytes = await engine.fetchFreeBytes(signal);
     const looked = await observer.observe(book.desired, signal);
     if (signal.aborted) return Infinity;
@@ -123,7 +123,8 @@ export function createAgent(deps: AgentDeps): Agent {
     const { desired } = book;
     if (desired === undefined) {
       reporter.ring();
-      return nextLook(clock.nowMs() < recallAtMs ? recallAtMs : undefined);
+      const untilRecallMs = recallAtMs - clock.steadyMs();
+      return nextLook(untilRecallMs > 0 ? clock.nowMs() + untilRecallMs : undefined);
     }
     for (const image of takeObservation(book, looked, actions.running.pulls, toMoment())) {
       log.warn({ image }, 'image vanished from the engine; it is pulled again');
@@ -135,6 +136,16 @@ export function createAgent(deps: AgentDeps): Agent {
     if (signal.aborted) return Infinity;
     if (observer.isStale || book.desired !== desired) return clock.nowMs() + STALE_RETRY_MS;
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
+  }
+
+  /** The machine's clock may be set while the module runs, by a day and more: a ship's device starts in 1970. */
+  function takeJump(): void {
+    const beforeMs = offsetMs;
+    offsetMs = clock.nowMs() - clock.steadyMs();
+    const jumpMs = offsetMs - beforeMs;
+    if (Math.abs(jumpMs) < LEAST_JUMP_MS) return;
+    log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
+    shiftTimes(book, jumpMs);
   }
 
   /** Whether a look is to be acted on: one that failed after others succeeded may be the engine's restart. */
@@ -164,20 +175,15 @@ export function createAgent(deps: AgentDeps): Agent {
     }
     outlook.standings = standings;
     outlook.lastDesiredVersion = book.desired?.version;
-    takeReady(planned.isReady);
+    takeReady(outlook, planned.isReady ? toSetDigest() : undefined, clock.nowMs());
     tasks.settle(standings, toOutcome);
     reporter.ring();
     remembrance?.ring();
     return nextLook(planned.wakeAtMs);
   }
 
-  /** The time stays as long as the set does: a pass that finds nothing new dates nothing. */
-  function takeReady(isReady: boolean): void {
-    outlook.ready = undefined;
-    if (!isReady) return;
-    const setDigest = `sha256:${deps.sha256(formatSet(toStatus().images))}`;
-    if (outlook.lastReady?.setDigest !== setDigest) outlook.lastReady = { atMs: clock.nowMs(), setDigest };
-    outlook.ready = outlook.lastReady;
+  function toSetDigest(): string {
+    return `sha256:${deps.sha256(formatSet(toStatus().images))}`;
   }
 
   function toOutcome(name: string): Outcome {
@@ -194,12 +200,12 @@ export function createAgent(deps: AgentDeps): Agent {
 
   async function loop(signal: AbortSignal): Promise<void> {
     let untilMs = 0;
-    let listedAtMs = clock.nowMs();
+    let listedAtMs = clock.steadyMs();
     while (!signal.aborted) {
       await wake.wait(untilMs, signal);
       if (signal.aborted) return;
-      if (clock.nowMs() - listedAtMs >= RESYNC_MS) {
-        listedAtMs = clock.nowMs();
+      if (clock.steadyMs() - listedAtMs >= RESYNC_MS) {
+        listedAtMs = clock.steadyMs();
         observer.invalidate();
       }
       try {
@@ -211,15 +217,9 @@ export function createAgent(deps: AgentDeps): Agent {
     }
   }
 
-  /** What was under way waits for the next start: the last report must not say that it goes on. */
   async function stop(): Promise<void> {
     await actions.stop();
-    const standings = new Map(outlook.standings);
-    for (const [name, { phase }] of standings) {
-      if (phase !== 'Pulling') continue;
-      standings.set(name, { phase: 'Waiting', reason: 'Queued', message: 'The module stopped in mid-pull.' });
-    }
-    outlook.standings = standings;
+    takeEnd(outlook);
     await reporter.flush(AbortSignal.timeout(LAST_REPORT_MS));
   }
 

@@ -2,7 +2,7 @@ import type { DesiredState, ImageSpec } from '#core/desired-state';
 import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
 import { findImage } from '#core/presence';
-import { loginDemanded, toRegistryRecord } from '#core/registry-record';
+import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
 import type { EngineView, RunningPull } from '#core/world';
 
@@ -109,6 +109,16 @@ export function cancel(book: Book, names: readonly string[]): void {
     const before = book.images.get(name);
     if (before !== undefined) book.images.set(name, record.cancelled(before));
   }
+}
+
+/** The machine's clock was set: what is to happen in ten minutes still does. What is past keeps its date. */
+export function shiftTimes(book: Book, byMs: number): void {
+  updateAll(
+    book,
+    () => true,
+    (image) => record.shifted(image, byMs),
+  );
+  for (const [name, registry] of book.registries) book.registries.set(name, shiftedRegistry(registry, byMs));
 }
 
 /** The specification of a desired image without fault. */

@@ -3,7 +3,7 @@ import type { Book } from '#agent/book';
 import type { Recalled, Remembrance } from '#agent/memory';
 import type { Clock, Hub, Log, TwinDocument } from '#agent/ports';
 import { restoreFrom } from '#agent/restore';
-import type { Outlook } from '#agent/status';
+import type { Outlook } from '#agent/outlook';
 import { formatDescription, parseDesired } from '#contract/desired';
 import type { DesiredState, LogLevel } from '#core/desired-state';
 import type { JsonObject } from '#core/merge-patch';

@@ -150,12 +150,19 @@ export interface Sealer {
 
 /** Time and chance, so that the agent can be tested without either. */
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, as far as the machine knows; it may jump. */
   readonly nowMs: () => number;
+  /** Milliseconds since some moment; never jumps. */
+  readonly steadyMs: () => number;
   /** In [0, 1). */
   readonly random: () => number;
   /** Resolves after `delayMs`, or earlier when the signal aborts; never rejects. */
   readonly sleep: (delayMs: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** The same clock for what only measures how long something took: `nowMs` is steady. */
+export function toSteady(clock: Clock): Clock {
+  return { ...clock, nowMs: clock.steadyMs };
 }
 
 /** A log in constant messages with fields; implemented by pino. */

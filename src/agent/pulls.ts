@@ -22,6 +22,11 @@ export interface Pull extends RunningPull {
   readonly progress: PullProgress;
 }
 
+interface OwnPull extends Pull {
+  readonly controller: AbortController;
+  take(layerId: string, event: LayerEvent): void;
+}
+
 /** What a pull is aborted with. */
 class PullCancelled extends Error {
   override readonly name = 'PullCancelled';
@@ -43,23 +48,24 @@ export function createPullTable({
   toMoment,
   ring,
 }: ActionDeps): PullTable {
-  const running = new Map<string, Pull & { readonly controller: AbortController }>();
+  const running = new Map<string, OwnPull>();
 
-  function createPull(spec: ImageSpec): Pull & {
-    readonly controller: AbortController;
-    readonly take: (layerId: string, event: LayerEvent) => void;
-  } {
+  function createPull(spec: ImageSpec): OwnPull {
     let progress = NO_PROGRESS;
-    const startedAtMs = clock.nowMs();
-    let advancedAtMs = startedAtMs;
+    // Kept steady and told by the machine's clock: setting that clock makes no pull stall.
+    const startedMs = clock.steadyMs();
+    let advancedMs = startedMs;
+    const toTime = (steadyMs: number): number => clock.nowMs() - (clock.steadyMs() - steadyMs);
     const controller = new AbortController();
     return {
       key: toImageKey(spec),
       reference: spec.reference,
-      startedAtMs,
       controller,
+      get startedAtMs() {
+        return toTime(startedMs);
+      },
       get advancedAtMs() {
-        return advancedAtMs;
+        return toTime(advancedMs);
       },
       get progress() {
         return progress;
@@ -74,7 +80,7 @@ export function createPullTable({
       take(layerId, event) {
         const before = progress.advances;
         progress = foldLayer(progress, layerId, event);
-        if (progress.advances > before) advancedAtMs = clock.nowMs();
+        if (progress.advances > before) advancedMs = clock.steadyMs();
       },
     };
   }

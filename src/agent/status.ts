@@ -1,4 +1,5 @@
 import type { Book } from '#agent/book';
+import type { Outlook } from '#agent/outlook';
 import type { PullTable } from '#agent/pulls';
 import type { EngineInfo } from '#agent/ports';
 import { formatPlatform } from '#core/platform';
@@ -7,17 +8,6 @@ import { addSample, toEtaSeconds } from '#core/rate';
 import type { Sample } from '#core/rate';
 import { countPhases, toImageStatus, toRegistryStatus } from '#core/status';
 import type { ImageStatus, Status, Summary } from '#core/status';
-import type { Standing } from '#core/world';
-
-/** What the last pass found, kept for whoever asks between two passes. */
-export interface Outlook {
-  standings: ReadonlyMap<string, Standing>;
-  ready: Summary['ready'];
-  /** When it was last ready, and with which set. */
-  lastReady: Summary['ready'];
-  lastDesiredStatus: Status['lastDesiredStatus'];
-  lastDesiredVersion: number | undefined;
-}
 
 export interface StatusSource {
   readonly version: string;

@@ -168,6 +168,18 @@ export function vanished(record: ImageRecord, moment: Moment): ImageRecord {
   return { ...rest, evictions: record.evictions + 1, notBeforeMs: moment.nowMs + Math.round(spreadMs) };
 }
 
+/** The record after the machine's clock was set: every time to come moves with it. */
+export function shifted(record: ImageRecord, byMs: number): ImageRecord {
+  const { failure, nextCheckAtMs, notBeforeMs } = record;
+  const isTimed = failure?.retryAtMs !== undefined;
+  return {
+    ...record,
+    ...(isTimed ? { failure: { ...failure, retryAtMs: failure.retryAtMs + byMs } } : {}),
+    ...(nextCheckAtMs === undefined ? {} : { nextCheckAtMs: nextCheckAtMs + byMs }),
+    ...(notBeforeMs === undefined ? {} : { notBeforeMs: notBeforeMs + byMs }),
+  };
+}
+
 const toSeen = (
   record: ImageRecord,
   digest: string | undefined,

@@ -73,6 +73,17 @@ export function withoutPasswords(record: RegistryRecord, message: string, nowMs:
   return { ...record, login: { kind: 'failed', reason: 'Unauthorized', message, checkedAtMs: nowMs } };
 }
 
+/** The record after the machine's clock was set: every time to come moves with it. */
+export function shiftedRegistry(record: RegistryRecord, byMs: number): RegistryRecord {
+  const { login, nextCheckAtMs } = record;
+  const isTimed = login.kind === 'failed' && login.retryAtMs !== undefined;
+  return {
+    ...record,
+    login: isTimed ? { ...login, retryAtMs: login.retryAtMs + byMs } : login,
+    ...(nextCheckAtMs === undefined ? {} : { nextCheckAtMs: nextCheckAtMs + byMs }),
+  };
+}
+
 /** When the next login is due: 0 for now, milliseconds since 1970, or undefined for never. */
 export function toLoginDueMs({
   registry,

@@ -4,6 +4,8 @@ import type { Clock } from '#agent/ports';
 export interface ManualClock extends Clock {
   /** Moves on, waking every sleeper on the way at its time, and lets what follows from it run. */
   advance(byMs: number): Promise<void>;
+  /** Sets the machine's clock forward or, with a negative number, back: no time passes. */
+  jump(byMs: number): void;
   /** Lets everything run that waits for no time. */
   settle(): Promise<void>;
 }
@@ -12,7 +14,8 @@ const TURNS = 20;
 
 /** @param random - what chance always says, in [0, 1) */
 export function createManualClock(startMs = Date.UTC(2026, 10, 24, 12), random = 0): ManualClock {
-  let nowMs = startMs;
+  let nowMs = 0;
+  let offsetMs = startMs;
   const sleepers = new Set<{ readonly atMs: number; readonly wake: () => void }>();
 
   async function settle(): Promise<void> {
@@ -20,7 +23,11 @@ export function createManualClock(startMs = Date.UTC(2026, 10, 24, 12), random =
   }
 
   return {
-    nowMs: () => nowMs,
+    nowMs: () => nowMs + offsetMs,
+    steadyMs: () => nowMs,
+    jump(byMs) {
+      offsetMs += byMs;
+    },
     random: () => random,
     sleep(delayMs, signal) {
       if (signal.aborted) return Promise.resolve();

@@ -220,6 +220,30 @@ describe('what goes wrong', () => {
   });
 });
 
+describe('a clock that is set', () => {
+  it.each([
+    ['forward', 86_400_000],
+    ['back', -86_400_000],
+  ])(
+    '%s by a day: nothing stalls or times out, retries keep their delay, reports go on',
+    async (_way, byMs) => {
+      const { engine, desire, clock, phases, image } = startStage();
+      engine.serve(CAMERA);
+      await desire({ camera: 'acme/camera:1', missing: 'acme/none' }, { retryInitialSeconds: 100 });
+      clock.jump(byMs);
+      engine.pulls[0]?.layer('a', { kind: 'downloading', currentBytes: 1, totalBytes: 2 });
+      await clock.advance(95_000);
+      expect(phases()).toEqual({ camera: 'Pulling', missing: 'Failed NotFound' });
+      expect(image('missing')).not.toHaveProperty('attempts', 2);
+      await clock.advance(10_000);
+      expect(image('missing')).toMatchObject({ attempts: 2 });
+      engine.pulls[0]?.finish();
+      await clock.advance(1000);
+      expect(phases()).toMatchObject({ camera: 'Pulled' });
+    },
+  );
+});
+
 describe('changed wishes', () => {
   it('cancels the pull of an entry that is gone, and forgets the entry', async () => {
     const { engine, desire, phases } = startStage();

@@ -1,0 +1,41 @@
+import type { Status, Summary } from '#core/status';
+import type { Standing } from '#core/world';
+
+/** What the last pass found, kept for whoever asks between two passes. */
+export interface Outlook {
+  standings: ReadonlyMap<string, Standing>;
+  ready: Summary['ready'];
+  /** When it was last ready, and with which set. */
+  lastReady: Summary['ready'];
+  lastDesiredStatus: Status['lastDesiredStatus'];
+  lastDesiredVersion: number | undefined;
+}
+
+/** An outlook before the first pass. */
+export function createOutlook(): Outlook {
+  return {
+    standings: new Map(),
+    ready: undefined,
+    lastReady: undefined,
+    lastDesiredStatus: undefined,
+    lastDesiredVersion: undefined,
+  };
+}
+
+/** The time stays as long as the set does: a pass that finds nothing new dates nothing. */
+export function takeReady(outlook: Outlook, setDigest: string | undefined, nowMs: number): void {
+  if (setDigest !== undefined && outlook.lastReady?.setDigest !== setDigest) {
+    outlook.lastReady = { atMs: nowMs, setDigest };
+  }
+  outlook.ready = setDigest === undefined ? undefined : outlook.lastReady;
+}
+
+/** What was under way waits for the next start: the last report must not say that it goes on. */
+export function takeEnd(outlook: Outlook): void {
+  const standings = new Map(outlook.standings);
+  for (const [name, { phase }] of standings) {
+    if (phase !== 'Pulling') continue;
+    standings.set(name, { phase: 'Waiting', reason: 'Queued', message: 'The module stopped in mid-pull.' });
+  }
+  outlook.standings = standings;
+}
