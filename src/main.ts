@@ -23,6 +23,8 @@ await main();
 async function main(): Promise<void> {
   const environment = readEnvironment();
   const log = createLogger(environment.logLevel, (line) => process.stdout.write(line));
+  // A log that nobody reads any more is no reason to end.
+  process.stdout.on('error', () => undefined);
   const { version } = packageJson;
   log.info(
     { version, node: process.version, engine: environment.dockerHost },
