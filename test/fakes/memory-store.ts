@@ -29,7 +29,7 @@ export function createMemoryStore(text = ''): MemoryStore {
 
 /** Seals by reversing: enough to see that what was sealed does not stand in clear. */
 export function createFakeSealer(): Sealer & { isAway: boolean } {
-  const reverse = (text: string): string => [...text].toReversed().join('');
+  const reverse = (text: string): string => text.split('').toReversed().join('');
   const turn = async (text: string): Promise<string> => {
     if (sealer.isAway) throw new Error('the workload API is away');
     return reverse(text);

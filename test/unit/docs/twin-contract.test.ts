@@ -18,7 +18,7 @@ describe('docs/twin-contract.md', () => {
     expect(rows.map(([, reason]) => reason)).toEqual([...Object.keys(WAITING), ...Object.keys(FAILURES)]);
     for (const [, reason, cells = ''] of rows) {
       const filled = cells.split(' | ').filter((cell) => cell.trim().length > 3 || cell.includes('—'));
-      expect(filled, reason).toHaveLength(3);
+      expect([reason, filled.length]).toEqual([reason, 3]);
     }
   });
 
