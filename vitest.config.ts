@@ -1,19 +1,21 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests on real parts: one file after another, for each has engines and registries of its own. */
+const onRealParts = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 };
+
 export default defineConfig({
   test: {
-    reporters: ['default'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/conformance/fake-*.test.ts'] } },
       {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/conformance/real-*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          ...onRealParts,
         },
       },
+      { test: { name: 'container', include: ['test/container/**/*.test.ts'], ...onRealParts } },
+      { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onRealParts } },
     ],
   },
 });
