@@ -1,3 +1,4 @@
+import type { RegistryConfig } from '#adapters/insecure-registries';
 import type { EngineInfo } from '#agent/ports';
 import type { Platform } from '#core/platform';
 import type { ListedImage } from '#core/presence';
@@ -7,6 +8,7 @@ import { DOCKER_HUB } from '#core/reference';
 export interface InfoAnswer {
   readonly DockerRootDir?: string;
   readonly DriverStatus?: readonly (readonly [string, string])[] | null;
+  readonly RegistryConfig?: RegistryConfig | null;
 }
 
 /** Of `GET /images/json` and `GET /images/…/json`. */

@@ -2,11 +2,12 @@ import { statfs } from 'node:fs/promises';
 import Docker from 'dockerode';
 import { toListedImage, toPlatform, toPlatforms, toStore } from '#adapters/docker-answers';
 import type { InfoAnswer } from '#adapters/docker-answers';
+import { fetchPullAuth, toAuth } from '#adapters/docker-auth';
+import type { EngineAnswers } from '#adapters/docker-auth';
 import { createDockerConnection, QUERY_TIMEOUT_MS, toStatus } from '#adapters/docker-connection';
 import { pullImage } from '#adapters/docker-pull';
 import { readLines } from '#adapters/pull-stream';
 import type { Engine, Log, PullRequest } from '#agent/ports';
-import type { Credential } from '#core/desired-state';
 import { formatPlatform } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
@@ -39,7 +40,13 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     return toPlatform(Os, Arch);
   }
 
-  function openPull({ reference, credential, platform, signal }: PullRequest): AsyncIterable<Uint8Array> {
+  async function fetchAnswers(signal: AbortSignal): Promise<EngineAnswers> {
+    const [version, info] = await ask(signal, () => Promise.all([queries.version(), queries.info()]));
+    return { version, info };
+  }
+
+  async function* openPull(request: PullRequest): AsyncGenerator<Uint8Array> {
+    const { reference, credential, platform, signal } = request;
     const options = {
       fromImage: formatRepository(reference),
       // An empty one would pull every tag.
@@ -47,15 +54,13 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
       ...(platform === undefined ? {} : { platform: formatPlatform(platform) }),
       abortSignal: signal,
     };
-    const auth = toAuth(reference.registry, credential);
-    return follow(signal, () => streams.createImage(auth, options), credential);
+    const auth = await fetchPullAuth(request, fetchAnswers, log);
+    yield* follow(signal, () => streams.createImage(auth, options), credential);
   }
 
   const engine: Engine = {
     async fetchInfo(signal) {
-      const [version, info]: [Docker.DockerVersion, InfoAnswer] = await ask(signal, () =>
-        Promise.all([queries.version(), queries.info()]),
-      );
+      const { version, info } = await fetchAnswers(signal);
       return {
         version: version.Version,
         platform: toPlatform(version.Os, version.Arch),
@@ -180,13 +185,6 @@ function toAddress(dockerHost: string): Docker.DockerOptions {
     port: port === '' ? DEFAULT_PORT : port,
     protocol: protocol === 'https:' ? 'https' : 'http',
   };
-}
-
-/** The engine drops the password without a word where the address is not the reference's own. */
-function toAuth(registry: string, credential: Credential | undefined): Docker.AuthConfigObject | undefined {
-  if (credential === undefined) return undefined;
-  const { username, password } = credential;
-  return { username, password: password.reveal(), serveraddress: registry };
 }
 
 function insteadOf<T>(status: number, answer: T): (error: unknown) => T {

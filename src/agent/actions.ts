@@ -4,7 +4,7 @@ import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type { Clock, Engine, Log } from '#agent/ports';
 import { createPullTable } from '#agent/pulls';
-import type { PullTable } from '#agent/pulls';
+import type { PullTable, RegistryAccess } from '#agent/pulls';
 import type { ImageSpec } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
 import { AgentError } from '#core/reason';
@@ -101,7 +101,7 @@ export function createActions(deps: ActionDeps): Actions {
     if (spec === undefined) return;
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
     try {
-      const credential = toPullCredential(deps.book, spec);
+      const { credential } = toAccess(deps.book, spec);
       const manifest = await engine.fetchManifest(spec.reference, credential, stopped.signal);
       if (isCurrent())
         outcomes.takeManifest(deps.book, name, manifest, { ...toMoment(), engine: observer.info?.platform });
@@ -160,7 +160,7 @@ export function createActions(deps: ActionDeps): Actions {
           return pulls.cancel(action.name, action.cause);
         case 'pull': {
           const spec = book.toSpec(deps.book, action.name);
-          if (spec !== undefined) track(pulls.start(action.name, spec, toPullCredential(deps.book, spec)));
+          if (spec !== undefined) track(pulls.start(action.name, spec, toAccess(deps.book, spec)));
         }
       }
     },
@@ -177,8 +177,9 @@ const toFailure = ({ reason, message }: AgentError): { reason: AgentError['reaso
   message,
 });
 
-/** The credential to use for an image; undefined where the pull is anonymous. */
-function toPullCredential({ registries }: Book, { registry }: ImageSpec): ReturnType<typeof toCredential> {
+/** How to speak to an image's registry; a pull from one that is not listed is anonymous. */
+function toAccess({ registries }: Book, { registry }: ImageSpec): RegistryAccess {
   const record = registry === undefined ? undefined : registries.get(registry);
-  return record === undefined ? undefined : toCredential(record);
+  if (record === undefined) return { credential: undefined };
+  return { credential: toCredential(record), ca: record.registry.ca };
 }

@@ -81,6 +81,8 @@ export interface RemoteManifest {
 export interface PullRequest {
   readonly reference: Reference;
   readonly credential: Credential | undefined;
+  /** PEM certificates to trust where the module itself has to ask the registry on the engine's behalf. */
+  readonly ca?: string | undefined;
   /** Absent: the engine's own. */
   readonly platform: Platform | undefined;
   readonly signal: AbortSignal;

@@ -1,7 +1,8 @@
 import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
-import type { Credential, ImageSpec } from '#core/desired-state';
+import type { PullRequest } from '#agent/ports';
+import type { ImageSpec } from '#core/desired-state';
 import { toImageKey } from '#core/image-record';
 import { toNames } from '#core/presence';
 import { foldLayer, NO_PROGRESS, sumBytes } from '#core/progress';
@@ -14,9 +15,12 @@ import type { CancelCause, RunningPull } from '#core/world';
 export interface PullTable {
   readonly running: ReadonlyMap<string, Pull>;
   /** Pulls one image and takes the outcome into the book; never rejects for a failed pull. */
-  start(name: string, spec: ImageSpec, credential: Credential | undefined): Promise<void>;
+  start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void>;
   cancel(name: string, cause: CancelCause): void;
 }
+
+/** How a registry is spoken to; nothing known of one that no entry lists. */
+export type RegistryAccess = Pick<PullRequest, 'credential' | 'ca'>;
 
 export interface Pull extends RunningPull {
   readonly progress: PullProgress;
@@ -88,7 +92,7 @@ export function createPullTable({
   /** The outcome counts for the entry that it was started for, and for no other that has its name now. */
   const isCurrent = (name: string, { key }: Pull): boolean => state.images.get(name)?.key === key;
 
-  async function start(name: string, spec: ImageSpec, credential: Credential | undefined): Promise<void> {
+  async function start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void> {
     const pull = createPull(spec);
     const reference = formatReference(spec.reference);
     running.set(name, pull);
@@ -97,8 +101,8 @@ export function createPullTable({
       const { signal } = pull.controller;
       const onLayer = pull.take;
       const pulled = await engine.pull({
+        ...access,
         reference: spec.reference,
-        credential,
         platform: spec.platform,
         signal,
         onLayer,

@@ -43,9 +43,10 @@ describe('a password', () => {
   );
 
   test('is in no URL', async () => {
-    const { dockerHost, requests } = await startStubEngine((request, response) =>
-      answerJson(response, { message: 'no' }, request.method === 'GET' ? 404 : 500),
-    );
+    const { dockerHost, requests } = await startStubEngine(({ method, url = '' }, response) => {
+      if (['/version', '/info'].includes(url)) answerJson(response, {});
+      else answerJson(response, { message: 'no' }, method === 'GET' ? 404 : 500);
+    });
     const engine = createDockerEngine({ dockerHost });
     const credential = toCredential('hunter2');
     await expect(engine.login(reference.registry, credential, signal)).rejects.toThrow('no');
@@ -56,6 +57,8 @@ describe('a password', () => {
     expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
       'POST /auth',
       'GET /images/edge.local:8000/group/app:1/json',
+      'GET /version',
+      'GET /info',
       'POST /images/create?fromImage=edge.local%3A8000%2Fgroup%2Fapp&tag=1',
     ]);
   });

@@ -1,0 +1,57 @@
+import type Docker from 'dockerode';
+import { toStore } from '#adapters/docker-answers';
+import type { InfoAnswer } from '#adapters/docker-answers';
+import { isInsecureRegistry } from '#adapters/insecure-registries';
+import { fetchRegistryToken } from '#adapters/registry-token';
+import type { Log, PullRequest } from '#agent/ports';
+import type { Credential } from '#core/desired-state';
+
+/** What X-Registry-Auth carries; the client puts it into padded URL-safe base64. */
+export type Auth = Docker.AuthConfigObject | { readonly registrytoken: string };
+
+/** Of `GET /version` and `GET /info`. */
+export interface EngineAnswers {
+  readonly version: Docker.DockerVersion;
+  readonly info: InfoAnswer;
+}
+
+/** The engine drops the password without a word where the address is not the reference's own. */
+export function toAuth(
+  registry: string,
+  credential: Credential | undefined,
+): Docker.AuthConfigObject | undefined {
+  if (credential === undefined) return undefined;
+  const { username, password } = credential;
+  return { username, password: password.reveal(), serveraddress: registry };
+}
+
+/**
+ * What a pull proves its right with: user name and password, or a token that was fetched here for an engine that
+ * cannot; where there is no such token, the engine is left to try.
+ */
+export async function fetchPullAuth(
+  { reference, credential, ca, signal }: PullRequest,
+  fetchAnswers: (signal: AbortSignal) => Promise<EngineAnswers>,
+  log?: Log,
+): Promise<Auth | undefined> {
+  const auth = toAuth(reference.registry, credential);
+  // Nothing is known of such a registry, and hardly any that is open to all asks for a token.
+  if (credential === undefined && ca === undefined) return auth;
+  const answers = await fetchAnswers(signal);
+  if (canFetchTokens(answers)) return auth;
+  const isInsecure = isInsecureRegistry(reference.registry, answers.info.RegistryConfig);
+  const token = await fetchRegistryToken({ reference, credential, ca, isInsecure, signal, log });
+  return token === undefined ? auth : { registrytoken: token.reveal() };
+}
+
+/**
+ * Engines that keep images in containerd fetch tokens without regard for certs.d, insecure-registries and loopback
+ * addresses, up to 29.4.
+ *
+ * @see https://github.com/moby/moby/commit/c2075797fa
+ */
+function canFetchTokens({ version, info }: EngineAnswers): boolean {
+  if (toStore(info) === 'classic') return true;
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version.Version) ?? [];
+  return Number(major) > 29 || (Number(major) === 29 && Number(minor) >= 5);
+}

@@ -1,0 +1,160 @@
+import { request as requestHttp } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import type { RequestOptions } from 'node:https';
+import { getCACertificates } from 'node:tls';
+import type { Log } from '#agent/ports';
+import type { Credential } from '#core/desired-state';
+import type { Reference } from '#core/reference';
+import { Secret } from '#core/secret';
+
+/** What {@link fetchRegistryToken} takes. */
+export interface RegistryTokenOptions {
+  readonly reference: Reference;
+  /** Absent: a token for everybody. */
+  readonly credential: Credential | undefined;
+  /** PEM certificates that are trusted besides the well-known ones. */
+  readonly ca?: string | undefined;
+  /** Whether the engine itself would do without a verified certificate here, and over plain HTTP if need be. */
+  readonly isInsecure: boolean;
+  readonly signal: AbortSignal;
+  /** For all requests together. Default 15,000: as long as the engine waits for a registry. */
+  readonly timeoutMs?: number;
+  readonly log?: Log | undefined;
+}
+
+const TIMEOUT_MS = 15_000;
+const MAX_ANSWER_BYTES = 100_000;
+
+/**
+ * A bearer token with the right to pull one repository, or undefined where the registry gives none in time. Never
+ * rejects; no error and no log holds a secret. It is not renewed: the registry decides how long a pull may take.
+ *
+ * The user name and password go to the very origin (scheme, host and port) that asked for them, and nowhere else: an
+ * answer can neither lead them to another host nor from HTTPS to plain HTTP. Plain HTTP, or a certificate that nobody
+ * vouches for, is good enough only where the engine would take it too, and never where a `ca` says who is to be trusted.
+ *
+ * @see https://distribution.github.io/distribution/spec/auth/token/
+ */
+export async function fetchRegistryToken(options: RegistryTokenOptions): Promise<Secret | undefined> {
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS)]);
+  const { registry } = options.reference;
+  let failure: unknown;
+  for (const { origin, trust } of toOrigins(options)) {
+    try {
+      return await fetchToken(origin, { ...trust, signal }, options);
+    } catch (error) {
+      failure = error;
+      if (signal.aborted || error instanceof Refusal) break;
+    }
+  }
+  options.log?.debug(
+    { registry, error: toText(failure) },
+    'no token fetched for a pull; the engine fetches its own',
+  );
+  return undefined;
+}
+
+/** What the registry answered is no token; another way to reach it would be of no use. Its text is written here. */
+class Refusal extends Error {}
+
+interface Origin {
+  readonly origin: string;
+  readonly trust: Pick<RequestOptions, 'ca' | 'rejectUnauthorized'>;
+}
+
+/** Where the registry may be, in the order to try. */
+function toOrigins({ reference: { registry }, ca, isInsecure }: RegistryTokenOptions): readonly Origin[] {
+  const origin = `https://${registry}`;
+  if (ca !== undefined) return [{ origin, trust: { ca: [...getCACertificates('default'), ca] } }];
+  if (!isInsecure) return [{ origin, trust: {} }];
+  return [
+    { origin, trust: { rejectUnauthorized: false } },
+    { origin: `http://${registry}`, trust: {} },
+  ];
+}
+
+async function fetchToken(
+  origin: string,
+  requestOptions: RequestOptions,
+  { reference, credential }: RegistryTokenOptions,
+): Promise<Secret> {
+  const challenge = await get(new URL('/v2/', origin), requestOptions);
+  if (challenge.status !== 401) throw new Refusal(`/v2/ answered ${challenge.status}`);
+  const { realm, service } = parseChallenge(challenge.authenticate);
+  const url = URL.parse(realm);
+  if (url?.origin !== new URL(origin).origin) throw new Refusal('the token is to be had from another origin');
+  if (service !== undefined) url.searchParams.set('service', service);
+  url.searchParams.set('scope', `repository:${reference.repository}:pull`);
+  if (credential !== undefined) url.searchParams.set('account', credential.username);
+  const headers = credential === undefined ? {} : { authorization: toBasic(credential) };
+  const answer = await get(url, { ...requestOptions, headers });
+  if (answer.status !== 200) throw new Refusal(`the token endpoint answered ${answer.status}`);
+  return parseToken(answer.body);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly authenticate: string;
+  readonly body: string;
+}
+
+function get(url: URL, options: RequestOptions): Promise<Answer> {
+  const request = url.protocol === 'https:' ? requestHttps : requestHttp;
+  return new Promise((resolve, reject) => {
+    const take = (response: IncomingMessage): void => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        body += chunk;
+        if (body.length > MAX_ANSWER_BYTES) response.destroy(new Refusal('the registry answered too much'));
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        const { statusCode: status = 0, headers } = response;
+        resolve({ status, authenticate: headers['www-authenticate'] ?? '', body });
+      });
+    };
+    // Redirects are not followed.
+    request(url, { ...options, agent: false }, take)
+      .on('error', reject)
+      .end();
+  });
+}
+
+/** @throws a Refusal where a Bearer challenge with a realm is not among what the registry asks for */
+function parseChallenge(header: string): { readonly realm: string; readonly service: string | undefined } {
+  const text = /(?:^|[\s,])bearer\s+(.*)$/i.exec(header)?.[1] ?? '';
+  const parameters = [...text.matchAll(/\b([a-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi)];
+  // Other challenges may follow: the first of a name is this one's.
+  const find = (wanted: string): string | undefined => {
+    const [, , quoted, bare] = parameters.find(([, name = '']) => name.toLowerCase() === wanted) ?? [];
+    return quoted ?? bare;
+  };
+  const realm = find('realm');
+  if (realm === undefined) throw new Refusal('the registry asks for no bearer token');
+  return { realm, service: find('service') };
+}
+
+/** Cloud registries say `access_token`, others `token`, many both. */
+function parseToken(body: string): Secret {
+  const { token, access_token: accessToken } = toFields(body);
+  const text = [accessToken, token].find((value) => typeof value === 'string' && value !== '');
+  if (typeof text !== 'string') throw new Refusal('the token endpoint answered without a token');
+  return new Secret(text);
+}
+
+/** Empty where it is no JSON object: the parser's own words would quote it. */
+function toFields(body: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(body)) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+function toBasic({ username, password }: Credential): string {
+  return `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString('base64')}`;
+}
+
+const toText = (error: unknown): string => (error instanceof Error ? error.message : String(error));

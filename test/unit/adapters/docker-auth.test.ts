@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import { createDockerEngine } from '#adapters/docker';
+import { Secret } from '#core/secret';
+import { answerJson, startStubEngine } from '#test/unit/adapters/stub-engine';
+import { challengeThenAnswer, startStubRegistry } from '#test/unit/adapters/stub-registry';
+
+const credential = { name: 'password', username: 'device', password: new Secret('hunter2') } as const;
+const CONTAINERD = [['driver-type', 'io.containerd.snapshotter.v1']];
+const CLASSIC = [['Backing Filesystem', 'extfs']];
+
+const startRegistry = (status = 200) =>
+  startStubRegistry((request, response, address) =>
+    challengeThenAnswer(request, response, {
+      challenge: `Bearer realm="http://${address}/token",service="plant"`,
+      body: '{"access_token":"jwt"}',
+      status,
+    }),
+  );
+
+/** What an engine that is as described is sent with a pull from `registry`. */
+async function pullAuth(
+  registry: string,
+  engine: { readonly version: string; readonly driverStatus: unknown; readonly insecure?: readonly string[] },
+  access: object = { credential },
+): Promise<unknown> {
+  const { version, driverStatus, insecure = ['127.0.0.0/8'] } = engine;
+  const { dockerHost, requests } = await startStubEngine(({ method, url }, response) => {
+    if (url === '/version') answerJson(response, { Version: version, Os: 'linux', Arch: 'amd64' });
+    else if (url === '/info') {
+      const RegistryConfig = { InsecureRegistryCIDRs: insecure };
+      answerJson(response, { DriverStatus: driverStatus, RegistryConfig });
+    } else answerJson(response, { message: 'no' }, method === 'GET' ? 404 : 500);
+  });
+  const { signal } = new AbortController();
+  const pull = createDockerEngine({ dockerHost }).pull({
+    reference: { registry, repository: 'app', tag: '1' },
+    credential: undefined,
+    ...access,
+    platform: undefined,
+    signal,
+    onLayer: () => undefined,
+  });
+  await expect(pull).rejects.toThrow('no');
+  const header = requests.find(({ method }) => method === 'POST')?.headers['x-registry-auth'];
+  return header === undefined ? undefined : JSON.parse(Buffer.from(String(header), 'base64url').toString());
+}
+
+const withPassword = (serveraddress: string): object => ({
+  username: 'device',
+  password: 'hunter2',
+  serveraddress,
+});
+
+describe('a pull', () => {
+  test.each(['24.0.9', '28.5.2+dfsg1', '29.0.0', '29.4.9', 'dev'])(
+    'by an engine %s with the containerd store has a token',
+    async (version) => {
+      const { address } = await startRegistry();
+      expect(await pullAuth(address, { version, driverStatus: CONTAINERD })).toEqual({
+        registrytoken: 'jwt',
+      });
+    },
+  );
+
+  test.each([
+    ['29.5.0', CONTAINERD],
+    ['29.10.1', CONTAINERD],
+    ['30.0.0-rc.1', CONTAINERD],
+    ['20.10.24+dfsg1', CLASSIC],
+    ['28.5.2', CLASSIC],
+    ['29.0.0', null],
+  ])('by an engine %s with the store %j has user name and password', async (version, driverStatus) => {
+    const { address, requests } = await startRegistry();
+    expect(await pullAuth(address, { version, driverStatus })).toEqual(withPassword(address));
+    expect(requests).toEqual([]);
+  });
+
+  const OLD = { version: '28.5.2', driverStatus: CONTAINERD };
+
+  test('has user name and password where there is no token', async () => {
+    const { address } = await startRegistry(401);
+    expect(await pullAuth(address, OLD)).toEqual(withPassword(address));
+  });
+
+  test('tells no password to a registry that the engine would want to be secure', async () => {
+    const { address, requests } = await startRegistry();
+    expect(await pullAuth(address, { ...OLD, insecure: [] })).toEqual(withPassword(address));
+    expect(requests).toEqual([]);
+  });
+
+  test('from a registry that is not listed asks nobody for a token', async () => {
+    const { address, requests } = await startRegistry();
+    expect(await pullAuth(address, OLD, {})).toBeUndefined();
+    expect(requests).toEqual([]);
+  });
+});
