@@ -15,14 +15,15 @@ const PACKAGES: Readonly<Record<string, string>> = {
 const POLICY_PATH = '/usr/sbin/policy-rc.d';
 
 /**
- * Makes sure that `dockerd`, `docker-registry` and `openssl` are here. What is missing is installed with apt-get when
- * this runs as root on a system that has it, without starting any service.
+ * Makes sure that programs are here, by default those that every lab runs. What is missing is installed with apt-get
+ * when this runs as root on a system that has it, without starting any service.
+ * @param wanted the package that each program comes in
  * @throws with the packages to install, when it cannot install them or a program is missing afterwards.
  */
-export async function ensurePrerequisites(): Promise<void> {
-  const missing = await listMissing();
+export async function ensurePrerequisites(wanted = PACKAGES): Promise<void> {
+  const missing = await listMissing(wanted);
   if (missing.length === 0) return;
-  const packages = missing.map((name) => PACKAGES[name] ?? name);
+  const packages = [...new Set(missing.map((name) => wanted[name] ?? name))];
   const advice =
     `the lab needs ${missing.join(', ')}: install ${packages.length > 1 ? 'the packages' : 'the package'} ` +
     `${packages.join(' ')} (Debian, Ubuntu: apt-get install --no-install-recommends ${packages.join(' ')})`;
@@ -33,12 +34,12 @@ export async function ensurePrerequisites(): Promise<void> {
   await install(aptGet, packages).catch((error: unknown) => {
     throw new Error(`${advice}; apt-get could not`, { cause: error });
   });
-  const stillMissing = await listMissing();
+  const stillMissing = await listMissing(wanted);
   if (stillMissing.length > 0) throw new Error(`${stillMissing.join(', ')} still missing: ${advice}`);
 }
 
-async function listMissing(): Promise<string[]> {
-  const names = Object.keys(PACKAGES);
+async function listMissing(wanted: Readonly<Record<string, string>>): Promise<string[]> {
+  const names = Object.keys(wanted);
   const paths = await Promise.all(names.map(findProgram));
   return names.filter((_, index) => paths[index] === undefined);
 }

@@ -60,6 +60,12 @@ export function readCreateOptions(manifest: Json, name: string): Json {
   ) as Json;
 }
 
+/** A module's environment variables. */
+export function readEnvironment(manifest: Json, name: string): Record<string, string> {
+  const env = (listModules(manifest)[name]?.['env'] ?? {}) as Record<string, { value: unknown }>;
+  return Object.fromEntries(Object.entries(env).map(([key, { value }]) => [key, String(value)]));
+}
+
 /** All modules of a template or a manifest. */
 export function listModules(manifest: Json): ModuleEntries {
   const desired = readDesired(manifest, '$edgeAgent') as {

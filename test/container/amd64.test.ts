@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { startContainerScene } from './scene.ts';
+import { toObject } from '../e2e/scene.ts';
+
+test('pulls, reports and answers as edgeAgent starts it', async () => {
+  const { push, desire, waitForReady, startContainer, call, engine, blobs } =
+    await startContainerScene('amd64');
+  const names = ['a', 'b', 'c'];
+  for (const name of names) await push(`acme/${name}:1`, ['base', name], 300_000);
+  desire({ hello: 'hello-world', ...Object.fromEntries(names.map((name) => [name, `acme/${name}:1`])) });
+  const container = await startContainer();
+  const reported = await waitForReady(60_000);
+  expect(toObject(reported['summary'])).toMatchObject({ desired: 4, pulled: 4, failed: 0 });
+  // Four configurations, hello-world's layer, one that all share and one of each.
+  expect(blobs().count).toBe(4 + 1 + 1 + 3);
+  for (const { image, digest } of Object.values(toObject(reported['images'])).map(toObject)) {
+    expect((await engine.inspect(String(image)))?.digests.join()).toContain(String(digest));
+  }
+
+  expect(await call('ping')).toMatchObject({ status: 200 });
+  expect(await call('GetStatus', { images: ['a'] })).toMatchObject({
+    status: 200,
+    payload: { images: { a: { phase: 'Pulled' } } },
+  });
+  const asked = await call('PullImages', { images: ['a'], force: true });
+  expect(asked).toMatchObject({ status: 202 });
+  const { correlationId } = toObject(asked.payload);
+  await expect
+    .poll(async () => toObject((await call('GetTaskStatus', { correlationId })).payload)['status'], {
+      timeout: 30_000,
+    })
+    .toBe('Completed');
+
+  const { running, outOfMemory } = await container.state();
+  expect({ running, outOfMemory }).toEqual({ running: true, outOfMemory: false });
+});
+
+test('goes on with the second password when the first is rotated away', async () => {
+  const { push, desire, edge, registry, plant, passwords, waitForReady, startContainer } =
+    await startContainerScene('amd64');
+  await push('acme/rotated:1', ['rotated']);
+  const registryCredentials = { plant: { ...plant, password2: passwords.two } };
+  desire({ hello: 'hello-world' }, {}, registryCredentials);
+  await startContainer();
+  await waitForReady(60_000);
+  expect(toObject(toObject(edge.reported()['registries'])['plant'])['credential']).toBe('password');
+
+  const token = registry.tokens.get(plant.username);
+  if (token === undefined) throw new Error('the scene has no token');
+  registry.tokens.set(plant.username, { ...token, passwords: { password2: { value: passwords.two } } });
+  desire({ hello: 'hello-world', rotated: 'acme/rotated:1' }, {}, registryCredentials);
+  await waitForReady(60_000);
+  expect(toObject(toObject(edge.reported()['registries'])['plant'])).toMatchObject({
+    login: 'Succeeded',
+    credential: 'password2',
+  });
+});
+
+test('runs without a capability, without a way to gain one, and on a root that cannot be written', async () => {
+  const { edge, startContainer } = await startContainerScene('amd64');
+  const container = await startContainer();
+  await expect.poll(() => edge.connected, { timeout: 30_000 }).toBe(true);
+  for (const pid of [(await container.state()).pid, await container.programPid()]) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    expect(status).toMatch(/^Uid:(\t1000){4}$/m);
+    expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+    expect(status.match(/^Cap(Eff|Prm|Bnd):\t0{16}$/gm)).toHaveLength(3);
+    const mounts = (await readFile(`/proc/${pid}/mountinfo`, 'utf8'))
+      .split('\n')
+      .map((line) => line.split(' '));
+    expect(mounts.find((fields) => fields[4] === '/')?.[5]).toMatch(/^ro,/);
+    expect(mounts.find((fields) => fields[4] === '/iotedge/storage')?.[5]).toMatch(/^rw,/);
+  }
+});
+
+test('ends with exit code 0 when it is stopped, within the ten seconds that it is given', async () => {
+  const { edge, startContainer } = await startContainerScene('amd64');
+  const container = await startContainer();
+  await expect.poll(() => edge.connected, { timeout: 30_000 }).toBe(true);
+  const startedMs = Date.now();
+  expect(await container.stop()).toMatchObject({ running: false, exitCode: 0 });
+  expect(Date.now() - startedMs).toBeLessThan(10_000);
+  expect(await container.logs()).toContain('ended');
+});
+
+test('says which group the socket wants, and waits, where GroupAdd is missing', async () => {
+  const { desire, waitForPhases, edge, startContainer } = await startContainerScene('amd64');
+  desire({ hello: 'hello-world' });
+  const container = await startContainer({ hostConfig: { GroupAdd: [] } });
+  await waitForPhases({ hello: 'Failed EngineUnavailable' }, 60_000);
+  expect(JSON.stringify(edge.reported())).toMatch(/GroupAdd/);
+  expect(await container.logs()).toMatch(/Permission denied.*GroupAdd/);
+  expect(await container.state()).toMatchObject({ running: true });
+});
