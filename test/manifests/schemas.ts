@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
 
+const require = createRequire(import.meta.url);
+
 /** Names of the SchemaStore schemas that manifests are held to. */
 export type ManifestSchema = 'azure-iot-edge-deployment-template-4.0' | 'azure-iot-edge-deployment-2.0';
 
@@ -16,7 +18,7 @@ export function listSchemaFaults(schema: ManifestSchema, manifest: unknown): str
 }
 
 function createValidator(): Ajv {
-  const schemaStore = dirname(createRequire(import.meta.url).resolve('schemastore/package.json'));
+  const schemaStore = dirname(require.resolve('schemastore/package.json'));
   const folder = join(schemaStore, 'schemas/json');
   const ajv = new Ajv({ strict: false, allErrors: true });
   formats.default(ajv);
