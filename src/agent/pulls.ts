@@ -110,7 +110,7 @@ export function createPullTable({
       const names = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
       if (!pulled.wasPresent) book.own(state, names);
       if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
-      const durationMs = clock.nowMs() - pull.startedAtMs;
+      const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
       const { digest, sizeBytes, wasPresent } = pulled;
       log.info({ image: name, reference, digest, sizeBytes, durationMs, wasPresent }, 'image pulled');
     } catch (error) {
