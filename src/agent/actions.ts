@@ -100,14 +100,14 @@ export function createActions(deps: ActionDeps): Actions {
     const key = deps.book.images.get(name)?.key;
     if (spec === undefined) return;
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
+    const { credential } = toAccess(deps.book, spec);
     try {
-      const { credential } = toAccess(deps.book, spec);
       const manifest = await engine.fetchManifest(spec.reference, credential, stopped.signal);
       if (isCurrent())
         outcomes.takeManifest(deps.book, name, manifest, { ...toMoment(), engine: observer.info?.platform });
     } catch (error) {
       const failure = AgentError.of(error);
-      if (!isCurrent()) return;
+      if (!isCurrent() || outcomes.isRefusalOutdated(deps.book, name, failure, credential)) return;
       log.info(
         { image: name, ...toFailure(failure) },
         'the registry did not name the digest; will ask again',

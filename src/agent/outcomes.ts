@@ -1,7 +1,7 @@
 import { toSpec, updateAll } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { PulledImage, RemoteManifest } from '#agent/ports';
-import type { ImageSpec } from '#core/desired-state';
+import type { Credential, ImageSpec } from '#core/desired-state';
 import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
 import { isPlatformMatch } from '#core/platform';
@@ -119,6 +119,21 @@ export function takeLogin(book: Book, name: string, outcome: LoginOutcome, momen
     const isRefused = (image: ImageRecord): boolean => image.failure?.reason === 'Unauthorized';
     updateAll(book, (image, spec) => isOfRegistry(image, spec) && isRefused(image), record.cleared);
   }
+}
+
+/**
+ * Whether a refusal says nothing any more: it was of a credential that has been replaced by another since. The attempt
+ * is made again with that one, and does not count as failed.
+ */
+export function isRefusalOutdated(
+  book: Book,
+  name: string,
+  { reason }: AgentError,
+  used: Credential | undefined,
+): boolean {
+  const registry = toSpec(book, name)?.registry;
+  const login = registry === undefined ? undefined : book.registries.get(registry)?.login;
+  return reason === 'Unauthorized' && login?.kind === 'accepted' && login.credential !== used?.name;
 }
 
 const isSuspicious = ({ failure }: ImageRecord): boolean =>

@@ -114,7 +114,7 @@ export function createPullTable({
       const { digest, sizeBytes, wasPresent } = pulled;
       log.info({ image: name, reference, digest, sizeBytes, durationMs, wasPresent }, 'image pulled');
     } catch (error) {
-      takeFailure(name, pull, error);
+      takeFailure(name, pull, access, error);
     } finally {
       running.delete(name);
       observer.change();
@@ -122,7 +122,7 @@ export function createPullTable({
     }
   }
 
-  function takeFailure(name: string, pull: Pull, error: unknown): void {
+  function takeFailure(name: string, pull: Pull, { credential }: RegistryAccess, error: unknown): void {
     const reference = formatReference(pull.reference);
     if (error instanceof PullCancelled) {
       log.info({ image: name, reference, cause: error.cancelCause }, 'pull cancelled');
@@ -130,6 +130,10 @@ export function createPullTable({
       return;
     }
     const failure = AgentError.of(error);
+    if (outcomes.isRefusalOutdated(state, name, failure, credential)) {
+      log.info({ image: name, reference }, 'pull refused with a replaced password; starts again');
+      return;
+    }
     if (isCurrent(name, pull)) outcomes.takeFailed(state, name, failure, toMoment());
     const attempts = state.images.get(name)?.attempts;
     log.warn(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AgentError } from '#core/reason';
+import { createFakeEngine } from '#test/fakes/fake-engine';
 import { ADDRESS, startStage } from './stage.ts';
 
 const CAMERA = `${ADDRESS}/acme/camera:1`;
@@ -93,6 +94,29 @@ describe('credentials', () => {
     expect(phases()).toEqual({ camera: 'Pulled' });
   });
 
+  it('does not count a refusal of a password that was replaced before it came', async () => {
+    const { engine, desire, clock, phases, image } = startStage();
+    engine.serve(CAMERA);
+    const plant = { address: ADDRESS, username: 'device', password: 'one', password2: 'two' };
+    await desire({ a: 'acme/camera:1', b: 'acme/b:1' }, {}, { registryCredentials: { plant } });
+    engine.serve(`${ADDRESS}/acme/b:1`);
+    await desire(
+      { a: 'acme/camera:1', b: 'acme/b:1', c: 'acme/b:1' },
+      {},
+      { registryCredentials: { plant } },
+    );
+    const [first, second] = engine.pulls;
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    first?.fail(new AgentError('Unauthorized', 'unauthorized: Incorrect Password'));
+    await clock.settle();
+    second?.fail(new AgentError('Unauthorized', 'unauthorized: Incorrect Password'));
+    await clock.settle();
+    engine.pulls.forEach(({ finish }) => finish());
+    await clock.advance(1000);
+    expect(phases()).toMatchObject({ a: 'Pulled', b: 'Pulled' });
+    expect(image('b')).not.toHaveProperty('attempts');
+  });
+
   it('does not blame the credentials when the registry itself is broken', async () => {
     const { engine, desire, clock, phases } = startStage();
     engine.serve(CAMERA);
@@ -105,6 +129,58 @@ describe('credentials', () => {
     engine.pullsFinishAtOnce = true;
     await clock.advance(60_000);
     expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+});
+
+describe('the engine is asked little', () => {
+  it('lists the images once for any number of passes in which nothing changed', async () => {
+    const { engine, desire, clock, call } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    const listings = (): number => engine.calls.filter((made) => made === 'listImages').length;
+    const before = listings();
+    for (let pass = 0; pass < 20; pass += 1) {
+      await call('PullImages');
+      await clock.advance(1000);
+    }
+    expect(engine.calls.filter((made) => made.startsWith('fetchManifest')).length).toBeGreaterThanOrEqual(20);
+    expect(listings()).toBe(before);
+  });
+
+  it('does not take an image for evicted that was pulled while the engine listed its images', async () => {
+    const engine = createFakeEngine();
+    const list = engine.listImages;
+    const gate = Promise.withResolvers<void>();
+    let isHeld = false;
+    engine.listImages = async (signal) => {
+      const images = await list(signal);
+      if (isHeld) await gate.promise;
+      return images;
+    };
+    const { desire, clock, image } = startStage({ engine });
+    engine.serve(CAMERA);
+    await desire({ camera: 'acme/camera:1' });
+    isHeld = true;
+    engine.put('127.0.0.1:8000/unrelated:1');
+    await clock.settle();
+    engine.pulls[0]?.finish();
+    await clock.settle();
+    isHeld = false;
+    gate.resolve();
+    await clock.advance(2000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled' });
+    expect(image('camera')).not.toHaveProperty('evictions');
+    expect(engine.calls.filter((made) => made.startsWith('pull'))).toHaveLength(1);
+  });
+});
+
+describe('methods', () => {
+  it('answer 400 for a payload that does not fit, and 404 for a name that is not desired', async () => {
+    const { desire, call } = startStage();
+    await desire({});
+    expect(await call('GetStatus', [])).toMatchObject({ status: 400 });
+    expect(await call('PullImages', { images: ['nobody'] })).toMatchObject({ status: 404 });
   });
 });
 
@@ -297,6 +373,19 @@ describe('changed wishes', () => {
     const removed = engine.calls.filter((call) => call.startsWith('untag'));
     expect(removed).toContain(`untag ${CAMERA}`);
     expect(removed.some((call) => call.includes('foreign'))).toBe(false);
+  });
+
+  it('leaves an image that was there before, even after it was pulled again by force', async () => {
+    const { engine, desire, clock, call } = startStage();
+    engine.put('127.0.0.1:8000/foreign:1');
+    engine.pullsFinishAtOnce = true;
+    await desire({ foreign: 'foreign:1' }, { unlisted: 'remove' });
+    await call('PullImages', { force: true });
+    await clock.advance(1000);
+    expect(engine.calls.some((made) => made.startsWith('pull 127.0.0.1:8000/foreign:1'))).toBe(true);
+    await desire({}, { unlisted: 'remove' });
+    await clock.advance(2000);
+    expect(engine.calls.filter((made) => made.startsWith('untag'))).toEqual([]);
   });
 
   it('tags the image under every tagAs before it counts as pulled', async () => {

@@ -1,0 +1,34 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { createReporter } from '#agent/reporter';
+import type { JsonObject } from '#core/merge-patch';
+import { createFakeHub } from '#test/fakes/fake-hub';
+import { createManualClock } from '#test/fakes/manual-clock';
+
+it('does not send what edgeHub would refuse without a word, and says so', async () => {
+  const hub = createFakeHub();
+  const clock = createManualClock();
+  const errors: string[] = [];
+  const nothing = (): void => undefined;
+  const log = {
+    debug: nothing,
+    info: nothing,
+    warn: nothing,
+    error: (_fields: object, text: string) => errors.push(text),
+  };
+  let document: JsonObject = { images: { 'a.b': { phase: 'Pulled' } } };
+  const reporter = createReporter({ hub, clock, log, toDocument: () => document, toIntervalMs: () => 1000 });
+  const ending = new AbortController();
+  const running = reporter.run(ending.signal);
+  onTestFinished(async () => {
+    ending.abort();
+    await clock.advance(1000);
+    await running;
+  });
+  hub.setDesired({});
+  await clock.advance(3000);
+  expect(hub.patches).toEqual([]);
+  expect(errors).toHaveLength(1);
+  document = { images: { ab: { phase: 'Pulled' } } };
+  await clock.advance(10_000);
+  expect(hub.patches).toEqual([document]);
+});
