@@ -98,13 +98,8 @@ describe('credentials', () => {
     const { engine, desire, clock, phases, image } = startStage();
     engine.serve(CAMERA);
     const plant = { address: ADDRESS, username: 'device', password: 'one', password2: 'two' };
-    await desire({ a: 'acme/camera:1', b: 'acme/b:1' }, {}, { registryCredentials: { plant } });
     engine.serve(`${ADDRESS}/acme/b:1`);
-    await desire(
-      { a: 'acme/camera:1', b: 'acme/b:1', c: 'acme/b:1' },
-      {},
-      { registryCredentials: { plant } },
-    );
+    await desire({ a: 'acme/camera:1', b: 'acme/b:1' }, {}, { registryCredentials: { plant } });
     const [first, second] = engine.pulls;
     engine.passwords.set(ADDRESS, { device: 'two' });
     first?.fail(new AgentError('Unauthorized', 'unauthorized: Incorrect Password'));
