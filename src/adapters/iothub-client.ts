@@ -33,29 +33,50 @@ export interface OpenClient {
   close(): Promise<void>;
 }
 
-/** A peer that died without a word is found within twice this time. */
-const KEEPALIVE_S = 45;
-const WORKLOAD_TIMEOUT_MS = 30_000;
-const OPEN_TIMEOUT_MS = 60_000;
-/** edgeHub itself waits up to 50 s for the cloud. */
-const TWIN_TIMEOUT_MS = 90_000;
+/** How long neighbours are waited for: no call of the SDK has a limit of its own. */
+export interface HubLimits {
+  /** A peer that died without a word is found within twice this time. */
+  readonly keepaliveSeconds: number;
+  readonly workloadMs: number;
+  readonly openMs: number;
+  /** edgeHub itself waits up to 50 s for the cloud. */
+  readonly twinMs: number;
+  readonly reportMs: number;
+  readonly methodMs: number;
+}
+
+/** What a module in the field uses. */
+export const HUB_LIMITS: HubLimits = {
+  keepaliveSeconds: 45,
+  workloadMs: 30_000,
+  openMs: 60_000,
+  twinMs: 90_000,
+  reportMs: 60_000,
+  methodMs: 25_000,
+};
+
 const CLOSE_TIMEOUT_MS = 3000;
 
+/** What {@link openClient} takes. */
+export interface ClientOptions {
+  readonly identity: HubIdentity;
+  readonly productInfo: string;
+  readonly limits: HubLimits;
+  /** Called, perhaps more than once, when the client is of no more use. */
+  readonly onLost: (error: unknown) => void;
+}
+
 /**
- * Builds a client and opens it: twin fetched, nothing registered. `onLost` is called, perhaps more than once, when it
- * is of no more use.
+ * Builds a client and opens it: twin fetched, nothing registered.
  *
  * The order matters to azure-iot-device 1.18.4: without a listener a failed token renewal ends the process, and
  * `setOptions` forgets every option that is not named again.
  *
  * @throws whatever the SDK says, or an Error when it says nothing in time
  */
-export async function openClient(
-  identity: HubIdentity,
-  productInfo: string,
-  onLost: (error: unknown) => void,
-): Promise<OpenClient> {
-  const { provider, ca } = await createProvider(identity, onLost);
+export async function openClient(options: ClientOptions): Promise<OpenClient> {
+  const { productInfo, limits, onLost } = options;
+  const { provider, ca } = await createProvider(options);
   let twinJson = '{}';
   class Transport extends GuardedMqtt {
     protected override onTwin(json: string): void {
@@ -65,12 +86,16 @@ export async function openClient(
   const client = Client.fromAuthenticationProvider(provider, Transport);
   client.on('error', onLost);
   client.on('disconnect', () => onLost(new Error('edgeHub closed the connection')));
-  const fetchTwin = (): Promise<Twin> => within(TWIN_TIMEOUT_MS, 'get twin', client.getTwin());
+  const fetchTwin = (): Promise<Twin> => within(limits.twinMs, 'get twin', client.getTwin());
   const close = (): Promise<void> => closeClient(client, provider);
   try {
-    await client.setOptions({ ...(ca === undefined ? {} : { ca }), keepalive: KEEPALIVE_S, productInfo });
+    await client.setOptions({
+      ...(ca === undefined ? {} : { ca }),
+      keepalive: limits.keepaliveSeconds,
+      productInfo,
+    });
     client.setRetryPolicy(new common.NoRetry());
-    await within(OPEN_TIMEOUT_MS, 'open', client.open());
+    await within(limits.openMs, 'open', client.open());
     const twin = await fetchTwin();
     return {
       client,
@@ -98,7 +123,7 @@ async function closeClient(client: ModuleClient, provider: Provider): Promise<vo
   }
 }
 
-/** `promise`, or a rejection after `timeoutMs`: no call of the SDK has a limit of its own. */
+/** `promise`, or a rejection after `timeoutMs`. */
 export async function within<T>(timeoutMs: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -130,10 +155,11 @@ type Provider = InstanceType<
   typeof IotEdgeAuthenticationProvider | typeof SharedAccessKeyAuthenticationProvider
 >;
 
-async function createProvider(
-  identity: HubIdentity,
-  onLost: (error: unknown) => void,
-): Promise<{ provider: Provider; ca: string | undefined }> {
+async function createProvider({
+  identity,
+  limits,
+  onLost,
+}: ClientOptions): Promise<{ provider: Provider; ca: string | undefined }> {
   if (identity.kind === 'connection-string') {
     const { connectionString, caFile } = identity;
     const provider = SharedAccessKeyAuthenticationProvider.fromConnectionString(connectionString.reveal());
@@ -146,5 +172,5 @@ async function createProvider(
   const trustBundle = new Promise<string>((resolve, reject) => {
     provider.getTrustBundle((error, bundle) => (bundle === undefined ? reject(error) : resolve(bundle)));
   });
-  return { provider, ca: await within(WORKLOAD_TIMEOUT_MS, 'trust bundle', trustBundle) };
+  return { provider, ca: await within(limits.workloadMs, 'trust bundle', trustBundle) };
 }

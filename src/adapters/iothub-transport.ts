@@ -44,7 +44,7 @@ export class GuardedMqtt extends Mqtt {
 }
 
 const isWhole = (properties: TwinProperties | undefined): properties is TwinProperties =>
-  typeof properties === 'object' &&
-  properties !== null &&
-  typeof properties.desired === 'object' &&
-  typeof properties.reported === 'object';
+  isObject(properties) && isObject(properties.desired) && isObject(properties.reported);
+
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

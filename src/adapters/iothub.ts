@@ -1,7 +1,15 @@
 import type { DeviceMethodRequest, DeviceMethodResponse } from 'azure-iot-device';
-import { openClient, unlessAborted, within } from '#adapters/iothub-client';
-import type { HubIdentity, OpenClient } from '#adapters/iothub-client';
-import type { Clock, Hub, Log, MethodHandler, MethodHandlers, TwinDocument } from '#agent/ports';
+import { HUB_LIMITS, openClient, unlessAborted, within } from '#adapters/iothub-client';
+import type { HubIdentity, HubLimits, OpenClient } from '#adapters/iothub-client';
+import type {
+  Clock,
+  Hub,
+  Log,
+  MethodAnswer,
+  MethodHandler,
+  MethodHandlers,
+  TwinDocument,
+} from '#agent/ports';
 import { backoffMs, jitterMs } from '#core/backoff';
 
 export interface IotHubOptions {
@@ -10,6 +18,8 @@ export interface IotHubOptions {
   readonly log: Log;
   /** Appended to the SDK's own in what edgeHub is told. */
   readonly productInfo: string;
+  /** Default {@link HUB_LIMITS}. */
+  readonly limits?: Partial<HubLimits>;
 }
 
 /** The hub, and what `main` alone does with it. */
@@ -20,8 +30,6 @@ export interface IotHub extends Hub {
   rebuild(): void;
 }
 
-const REPORT_TIMEOUT_MS = 60_000;
-const METHOD_TIMEOUT_MS = 25_000;
 /** Patches are lost while a connection is renewed, and nothing queues them: the whole twin is fetched now and then. */
 const REFETCH_MS = 30 * 60_000;
 /** Patches that follow one another closely are one fetch. */
@@ -41,7 +49,9 @@ interface Connection extends OpenClient {
  * Makes the hub of azure-iot-device: one client after another, for ever. Nothing of the SDK's own repair is relied on:
  * whatever ends, fails or does not answer in time leads to a new client.
  */
-export function createIotHub({ identity, clock, log, productInfo }: IotHubOptions): IotHub {
+export function createIotHub(options: IotHubOptions): IotHub {
+  const { identity, clock, log, productInfo } = options;
+  const limits = { ...HUB_LIMITS, ...options.limits };
   const listeners: (() => void)[] = [];
   let methods: MethodHandlers = {};
   let connection: Connection | undefined;
@@ -62,7 +72,12 @@ export function createIotHub({ identity, clock, log, productInfo }: IotHubOption
   }
 
   async function connect(lost: AbortController): Promise<Connection> {
-    const opening = openClient(identity, productInfo, (error) => lost.abort(error));
+    const opening = openClient({
+      identity,
+      productInfo,
+      limits,
+      onLost: (error) => lost.abort(error),
+    });
     try {
       const open = await unlessAborted(lost.signal, opening);
       for (const [name, handler] of Object.entries(methods)) {
@@ -137,8 +152,10 @@ export function createIotHub({ identity, clock, log, productInfo }: IotHubOption
     { payload, methodName }: DeviceMethodRequest,
     response: DeviceMethodResponse,
   ): Promise<void> {
+    // One that throws at once is answered for too.
+    const call = async (): Promise<MethodAnswer> => handler(payload);
     try {
-      const { status, payload: body } = await within(METHOD_TIMEOUT_MS, methodName, handler(payload)).catch(
+      const { status, payload: body } = await within(limits.methodMs, methodName, call()).catch(
         (error: unknown) => ({ status: 500, payload: { reason: 'Unknown', message: toText(error) } }),
       );
       await response.send(status, body);
@@ -173,7 +190,7 @@ export function createIotHub({ identity, clock, log, productInfo }: IotHubOption
         );
       });
       try {
-        await unlessAborted(current.lost.signal, within(REPORT_TIMEOUT_MS, 'report', update));
+        await unlessAborted(current.lost.signal, within(limits.reportMs, 'report', update));
       } catch (error) {
         // An answer that does not come may never come again on this client: its subscription may be gone.
         current.lost.abort(error);
