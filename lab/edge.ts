@@ -5,7 +5,7 @@ import { createFaults } from './edge/faults.ts';
 import type { Faults } from './edge/faults.ts';
 import { createValve } from './edge/gate.ts';
 import { startHubListener } from './edge/hub.ts';
-import { createIdentity, findLoginFault } from './edge/identity.ts';
+import { createIdentity, findLoginFault, toClientType } from './edge/identity.ts';
 import type { Login, ModuleIdentity } from './edge/identity.ts';
 import { createMethodCalls } from './edge/methods.ts';
 import type { MethodOptions, MethodResult } from './edge/methods.ts';
@@ -109,7 +109,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const judge = (login: Login): number => {
     if (faults.refuseConnack !== undefined) return faults.refuseConnack;
     const fault = findLoginFault(identity, login, Date.now());
-    if (fault !== undefined) log(`edgeHub: refuses ${login.clientId}: ${fault}`);
+    if (fault === undefined) log(`edgeHub: lets in ${login.clientId}, ${toClientType(login)}`);
+    else log(`edgeHub: refuses ${login.clientId}: ${fault}`);
     return fault === undefined ? 0 : 5;
   };
 

@@ -47,6 +47,11 @@ export function findLoginFault(identity: ModuleIdentity, login: Login, nowMs: nu
   return findTokenFault(identity, login.password, nowMs);
 }
 
+/** What the client says it is made of: the SDK's words, and the module's own after them. */
+export function toClientType({ username }: Login): string {
+  return new URLSearchParams(username.split('?')[1]).get('DeviceClientType') ?? 'of no type';
+}
+
 function findTokenFault(identity: ModuleIdentity, token: string, nowMs: number): string | undefined {
   const parts = /^SharedAccessSignature sr=([^&]+)&sig=([^&]+)&se=(\d+)$/.exec(token);
   const [, resource = '', signature = '', expiry = ''] = parts ?? [];
