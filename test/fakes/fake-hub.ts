@@ -12,7 +12,10 @@ export interface FakeHub extends Hub {
   readonly desired: JsonObject;
   /** Whether reports are refused, as when an answer does not come. */
   refuses: boolean;
-  /** Replaces the desired properties and has the module fetch them. `$version` counts up unless it is given. */
+  /**
+   * Replaces the desired properties and has the module fetch them, now or when it is connected again. `$version` counts
+   * up unless it is given.
+   */
   setDesired(desired: JsonObject): void;
   /** Has the module fetch a twin as it is given, whatever it is. */
   serve(twin: { readonly desired: JsonObject; readonly reported?: JsonObject }): void;
@@ -24,6 +27,7 @@ export interface FakeHub extends Hub {
 export function createFakeHub(): FakeHub {
   const listeners: (() => void)[] = [];
   const patches: JsonObject[] = [];
+  let desired: JsonObject = {};
   let reported: JsonObject = {};
   let twin: TwinDocument | undefined;
   let isConnected = true;
@@ -31,7 +35,7 @@ export function createFakeHub(): FakeHub {
   let version = 0;
   let fetch = 0;
 
-  function take(desired: JsonObject): void {
+  function take(): void {
     fetch += 1;
     twin = { desired, reported, fetch, connection };
     for (const listener of listeners) listener();
@@ -64,13 +68,15 @@ export function createFakeHub(): FakeHub {
     async run(signal) {
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     },
-    setDesired(desired) {
+    setDesired(wanted) {
       version += 1;
-      take({ $version: version, ...desired });
+      desired = { $version: version, ...wanted };
+      if (isConnected) take();
     },
     serve(served) {
+      desired = served.desired;
       reported = served.reported ?? reported;
-      take(served.desired);
+      take();
     },
     disconnect() {
       isConnected = false;
@@ -79,7 +85,7 @@ export function createFakeHub(): FakeHub {
     connect() {
       isConnected = true;
       connection += 1;
-      take(hub.desired);
+      take();
     },
   };
   return hub;
