@@ -14,7 +14,14 @@ export default defineConfig({
           ...onRealParts,
         },
       },
-      { test: { name: 'container', include: ['test/container/**/*.test.ts'], ...onRealParts } },
+      {
+        test: {
+          name: 'container',
+          include: ['test/container/**/*.test.ts'],
+          globalSetup: ['test/container/setup.ts'],
+          ...onRealParts,
+        },
+      },
       { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onRealParts } },
     ],
   },

@@ -1,7 +1,7 @@
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { DesiredImage, DesiredRegistry, ImageSpec, Settings } from '#core/desired-state';
 import { toRecord } from '#core/image-record';
-import type { ImageRecord, Moment } from '#core/image-record';
+import type { ImageRecord } from '#core/image-record';
 import { toImageIndex } from '#core/presence';
 import type { ListedImage } from '#core/presence';
 import { formatRepository } from '#core/reference';
@@ -16,8 +16,6 @@ import type { RunningPull, World } from '#core/world';
 export const NOW_MS = Date.UTC(2026, 10, 24, 12);
 export const ADDRESS = '127.0.0.1:8000';
 export const digestOf = (digit: string): string => `sha256:${digit.repeat(64)}`;
-
-export const MOMENT: Moment = { nowMs: NOW_MS, random: 0, generation: 1, policy: DEFAULT_SETTINGS };
 
 export const toReference = (repository: string, tag = '1'): Reference => ({
   registry: ADDRESS,
