@@ -1,0 +1,20 @@
+import type { TwinObject } from '../edge.ts';
+import { formatBytes } from './format.ts';
+import type { ReportedImage } from './reported.ts';
+
+/** Shows where images stand, by what the twin reports and nothing else. */
+export interface Board {
+  update(reported: TwinObject): void;
+  /** Leaves what it shows. */
+  close(): void;
+}
+
+/** What is worth a word beside the phase: the reason, or how many bytes. */
+export function formatDetail(image: ReportedImage): string {
+  const { phase, reason, downloadedBytes, totalBytes, sizeBytes } = image;
+  if (phase === 'Pulled') return sizeBytes === undefined ? '' : formatBytes(sizeBytes);
+  if (phase !== 'Pulling') return reason ?? '';
+  // An attempt begins before its layers are known.
+  if (downloadedBytes === undefined || totalBytes === undefined || totalBytes === 0) return '';
+  return `${formatBytes(downloadedBytes)} of ${formatBytes(totalBytes)}`;
+}
