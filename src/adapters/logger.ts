@@ -43,5 +43,7 @@ export function formatLine(record: string, at: Date): string {
   const [severity, tag] = LEVELS[level] ?? [6, 'INF'];
   const time = at.toISOString().replace('T', ' ').replace('Z', ' +00:00');
   const details = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`;
-  return `<${severity}> ${time} [${tag}] - ${msg ?? ''}${details}\n`;
+  // edgeAgent takes every line for a record of its own.
+  const text = (msg ?? '').replaceAll(/\p{Cc}+/gu, ' ').trim();
+  return `<${severity}> ${time} [${tag}] - ${text}${details}\n`;
 }
