@@ -5,22 +5,24 @@ const SLOW = 150_000;
 const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 2, reportIntervalSeconds: 1 };
 
 it('adds one image, removes one and cancels one in mid-pull by a twin update', async () => {
-  const { desire, startModule, waitForPhases, waitForReady, push, registry, edge, engine } =
-    await startScene();
+  const scene = await startScene();
+  const { desire, startModule, waitForPhases, waitForReady, push, registry, edge, engine, image } = scene;
   for (const name of ['a', 'b', 'c']) await push(`acme/${name}:1`, [name], 600_000);
   registry.faults.bytesPerSecond = SLOW;
-  desire({ a: 'acme/a:1', b: 'acme/b:1' }, QUICK);
+  desire({ a: 'acme/a:1', b: 'acme/b:1', hello: { image: 'hello-world', priority: 9 } }, QUICK);
   startModule();
   await edge.waitForReported(
-    () => Number(toObject(toObject(edge.reported()['images'])['b'])['downloadedBytes']) > 0,
+    () => Number(image('b')['downloadedBytes']) > 0 && image('hello')['phase'] === 'Pulled',
   );
-  desire({ a: 'acme/a:1', c: 'acme/c:1', hello: 'hello-world' }, QUICK);
-  await edge.waitForReported(({ images }) => !('b' in toObject(images)));
+  desire({ a: 'acme/a:1', c: 'acme/c:1' }, QUICK);
+  await edge.waitForReported(({ images }) => !('b' in toObject(images)) && !('hello' in toObject(images)));
   registry.faults.bytesPerSecond = undefined;
-  await waitForPhases({ a: 'Pulled', c: 'Pulled', hello: 'Pulled' });
+  await waitForPhases({ a: 'Pulled', c: 'Pulled' });
   await waitForReady();
   const names = (await engine.images()).flatMap(({ references }) => references);
   expect(names).not.toContain(`${registry.address}/acme/b:1`);
+  expect(names).toContain(`${registry.address}/hello-world:latest`);
+  expect(scene.output).toContain('"cause":"Unwanted"');
 });
 
 it('lets percent grow and never fall, reports progress at its pace, and says 100 only by Pulled', async () => {
