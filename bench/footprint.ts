@@ -1,0 +1,157 @@
+/** Measures what the module costs a device, prints it beside its bounds and keeps it in `bench/results/footprint.json`. */
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { syntheticImage } from '#lab/images/image';
+import { startLab } from '#lab/lab';
+import type { Lab } from '#lab/lab';
+import { ensurePrerequisites } from '#lab/prerequisites';
+import { readCpuMs, readMemory, watchPeak } from './process-memory.ts';
+import type { ProcessMemory } from './process-memory.ts';
+import { readCompressedSize, readRuntime, readSize, run } from './shipped.ts';
+import type { Runtime } from './shipped.ts';
+
+const STARTS = 9;
+const IMAGES = 12;
+const LAYER_BYTES = 10_000_000;
+/** V8 tidies up some 8 s after the last work. */
+const IDLE_MS = 20_000;
+const MIB = 1024 ** 2;
+
+interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: 'MB' | 'ms';
+  readonly bound?: number;
+}
+
+/** Measured once, for comparison: connected and idle on Node 24, with the same SDK and the same engine client. */
+const ELSEWHERE: readonly (readonly [name: string, anonMegabytes: number, rssMegabytes: number])[] = [
+  ['the SDK, dockerode, zod and pino, unbundled', 55.1, 107.4],
+  ['the same in one bundle', 49.8, 101.9],
+  ['without what is never called', 37.5, 88.1],
+  ['and without 65,536 cached numbers of mqtt-packet', 24.0, 69.4],
+];
+
+await ensurePrerequisites();
+await promisify(execFile)(process.execPath, ['scripts/build.ts']);
+const runtime = await readRuntime('Dockerfile.amd64');
+const lab = await startLab();
+try {
+  const starts = await measureStarts(lab, runtime);
+  const { idle, pulling } = await measureMemory(lab, runtime);
+  const floor = await measureFloor(runtime);
+  const figures: readonly Figure[] = [
+    { name: 'anonymous memory, connected and idle', value: idle.anonBytes / MIB, unit: 'MB', bound: 24 },
+    { name: 'RSS, connected and idle', value: idle.rssBytes / MIB, unit: 'MB', bound: 72 },
+    {
+      name: `more of it at most while ${IMAGES} images are pulled`,
+      value: (pulling.anonBytes - idle.anonBytes) / MIB,
+      unit: 'MB',
+      bound: 15,
+    },
+    {
+      name: `process start to connected, median of ${STARTS}`,
+      value: toMedian(starts.map(({ elapsedMs }) => elapsedMs)),
+      unit: 'ms',
+      bound: 300,
+    },
+    {
+      name: 'the fastest of them',
+      value: Math.min(...starts.map(({ elapsedMs }) => elapsedMs)),
+      unit: 'ms',
+    },
+    { name: 'CPU time that it took', value: toMedian(starts.map(({ cpuMs }) => cpuMs)), unit: 'ms' },
+    { name: 'bundle', value: (await readSize('dist/main.js')) / 1e6, unit: 'MB', bound: 1.2 },
+    {
+      name: 'bundle and init, compressed',
+      value: (await readCompressedSize(['dist/main.js', 'package.json', '/usr/bin/tini-static'])) / 1e6,
+      unit: 'MB',
+      bound: 3,
+    },
+    { name: 'bare Node.js with http and tls: anonymous', value: floor.anonBytes / MIB, unit: 'MB' },
+    { name: 'bare Node.js with http and tls: RSS', value: floor.rssBytes / MIB, unit: 'MB' },
+  ];
+  print(figures);
+  await mkdir('bench/results', { recursive: true });
+  const result = { node: process.version, flags: runtime.flags, figures };
+  await writeFile('bench/results/footprint.json', `${JSON.stringify(result, undefined, 2)}\n`);
+} finally {
+  await lab.stop();
+}
+
+async function measureStarts(
+  { edge, environment }: Lab,
+  image: Runtime,
+): Promise<{ elapsedMs: number; cpuMs: number }[]> {
+  const starts: { elapsedMs: number; cpuMs: number }[] = [];
+  for (let count = 0; count < STARTS; count += 1) {
+    const before = edge.connections;
+    const startedMs = performance.now();
+    const module = run(image, ['dist/main.js'], environment);
+    while (edge.connections === before) await delay(1);
+    starts.push({ elapsedMs: performance.now() - startedMs, cpuMs: await readCpuMs(module.pid) });
+    await module.stop();
+  }
+  return starts;
+}
+
+async function measureMemory(
+  { edge, registry, environment }: Lab,
+  image: Runtime,
+): Promise<{ idle: ProcessMemory; pulling: ProcessMemory }> {
+  registry.scopeMaps.set('readers', ['repositories/acme/*/content/read']);
+  registry.tokens.set('device', {
+    status: 'enabled',
+    scopeMap: 'readers',
+    passwords: { password1: { value: 'bench' } },
+  });
+  const images: Record<string, string> = {};
+  for (let index = 0; index < IMAGES; index += 1) {
+    const seeds = ['base', `family-${index % 4}`, `own-${index}`];
+    const layers = seeds.map((seed) => ({ seed, sizeBytes: LAYER_BYTES }));
+    await registry.push(await syntheticImage({ layers }), `acme/image-${index}`, '1');
+    images[`image-${index}`] = `acme/image-${index}:1`;
+  }
+  const module = run(image, ['dist/main.js'], environment);
+  await edge.waitForReported(({ agent }) => agent !== undefined);
+  await delay(IDLE_MS);
+  const idle = await readMemory(module.pid);
+  const plant = { address: registry.address, username: 'device', password: 'bench' };
+  edge.setDesired({ schemaVersion: '1.0', registryCredentials: { plant }, images });
+  const isReady = edge.waitForReported(({ summary }) => {
+    const { ready, pulled } = (summary ?? {}) as { ready?: boolean; pulled?: number };
+    return ready === true && pulled === IMAGES;
+  }, 120_000);
+  const pulling = await watchPeak(module.pid, isReady);
+  await module.stop();
+  return { idle, pulling };
+}
+
+/** What a program that does nothing costs. */
+async function measureFloor(image: Runtime): Promise<ProcessMemory> {
+  const program = "require('node:http'); require('node:tls'); setInterval(() => {}, 1e6)";
+  const node = run(image, ['--eval', program]);
+  await delay(1000);
+  const memory = await readMemory(node.pid);
+  await node.stop();
+  return memory;
+}
+
+function toMedian(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function print(figures: readonly Figure[]): void {
+  console.log(`\nOn Node.js ${process.version} with ${runtime.flags.join(' ')}\n`);
+  for (const { name, value, unit, bound } of figures) {
+    const text = `${value.toFixed(unit === 'ms' ? 0 : 2)} ${unit}`.padStart(10);
+    const verdict =
+      bound === undefined ? '' : `  at most ${bound} ${unit}: ${value <= bound ? 'kept' : 'NOT KEPT'}`;
+    console.log(`${name.padEnd(52)}${text}${verdict}`);
+  }
+  console.log('\nMeasured before, on the way there: anonymous memory and RSS\n');
+  for (const [name, anon, rss] of ELSEWHERE)
+    console.log(`${name.padEnd(52)}${anon.toFixed(1).padStart(7)} ${rss.toFixed(1).padStart(7)} MB`);
+}

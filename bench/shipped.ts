@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+
+/** How the image runs the module. */
+export interface Runtime {
+  /** Of Node.js. */
+  readonly flags: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Reads from a Dockerfile how its image runs the module. */
+export async function readRuntime(dockerfile: string): Promise<Runtime> {
+  const text = (await readFile(dockerfile, 'utf8')).replaceAll('\\\n', ' ');
+  const entrypoint = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(text)?.[1] ?? '[]') as string[];
+  const variables = /^ENV (.+)$/m.exec(text)?.[1] ?? '';
+  return {
+    flags: entrypoint.filter((word) => word.startsWith('--') && word !== '--'),
+    environment: Object.fromEntries(
+      Array.from(variables.matchAll(/(\w+)=(\S+)/g), ([, name, value]) => [name, value]),
+    ),
+  };
+}
+
+/** A Node.js program that runs as in the image. */
+export interface Running {
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** Starts a program as the image would; what it writes is dropped. */
+export function run(
+  runtime: Runtime,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Running {
+  const child = spawn(process.execPath, [...runtime.flags, ...words], {
+    stdio: 'ignore',
+    env: { ...runtime.environment, ...environment },
+  });
+  const end = () => void child.kill('SIGKILL');
+  process.once('exit', end);
+  const ended = new Promise<void>((resolve) => {
+    child.once('close', () => {
+      process.off('exit', end);
+      resolve();
+    });
+  });
+  return {
+    pid: child.pid ?? 0,
+    stop() {
+      child.kill('SIGTERM');
+      return ended;
+    },
+  };
+}
+
+/** Of a file, as it is. */
+export async function readSize(path: string): Promise<number> {
+  return (await stat(path)).size;
+}
+
+/** Of files, each compressed as in an image's layer. */
+export async function readCompressedSize(paths: readonly string[]): Promise<number> {
+  const compressed = await Promise.all(paths.map(async (path) => promisify(gzip)(await readFile(path))));
+  return compressed.reduce((total, { length }) => total + length, 0);
+}
