@@ -1,6 +1,7 @@
 /** Bundles the module into `dist/main.js`: one file, without the parts of its dependencies that it never calls. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { formatNotice } from './notice.ts';
 
 /**
  * Loaded by dockerode and the Azure SDK and never called by us: SSH and gRPC transports of the engine, image builds,
@@ -20,10 +21,11 @@ const UNUSED = [
 
 await rm('dist', { recursive: true, force: true });
 await mkdir('dist');
-await build({
+const { metafile } = await build({
   entryPoints: ['src/main.ts'],
   outfile: 'dist/main.js',
   bundle: true,
+  metafile: true,
   platform: 'node',
   target: 'node24',
   format: 'esm',
@@ -61,3 +63,5 @@ await build({
     },
   ],
 });
+// The licences of what is bundled ask to go where it goes.
+await writeFile('dist/NOTICE', await formatNotice(Object.keys(metafile.inputs)));

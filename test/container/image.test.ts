@@ -65,7 +65,7 @@ describe.each(images)('the image for $architecture', ({ architecture, reference,
     });
   });
 
-  test('holds nothing above its base but the init, the bundle and an empty folder for storage', async () => {
+  test('holds nothing above its base but the init, the bundle with its licences and an empty folder for storage', async () => {
     const files: string[] = [];
     for (const path of layerPaths) {
       const { stdout } = await run('tar', ['--list', '--file', path]);
@@ -73,7 +73,9 @@ describe.each(images)('the image for $architecture', ({ architecture, reference,
     }
     expect([...new Set(files)].toSorted()).toEqual([
       'app/',
+      'app/LICENSE',
       'app/dist/',
+      'app/dist/NOTICE',
       'app/dist/main.js',
       'app/package.json',
       'iotedge/',
