@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'vitest';
+import { NO_FAULTS } from '#lab/edge';
+import type { LabOptions } from '#lab/lab';
+import type { ModuleProcess } from '#lab/module';
+import { NO_REGISTRY_FAULTS } from '#lab/registry/faults';
+import { openScene, toObject, toPhases } from '#test/e2e/scene';
+import type { Scene } from '#test/e2e/scene';
+
+type Json = Record<string, unknown>;
+
+/** How an image that is wanted is made. */
+export interface WantOptions {
+  /** Default: a new one, such as `image-7`. */
+  readonly name?: string;
+  /** Default 1. */
+  readonly layers?: number;
+  /** Of each layer. Default 50,000. */
+  readonly layerBytes?: number;
+  /** More of the entry in `images`. */
+  readonly entry?: Json;
+  /** More settings, for as long as the fault lasts and until it is over. */
+  readonly settings?: Json;
+}
+
+/** What faults are played on: a scene whose module is ready, and what is wanted of it. */
+export interface Stage extends Scene {
+  /** Whether this is the long form. */
+  readonly isLong: boolean;
+  /** Pushes a new image and wants it besides all others. @returns its name */
+  want(options?: WantOptions): Promise<string>;
+  /** Sets desired to what is wanted, and more; for changes that are not made by `want`. */
+  desireAll(settings?: Json, more?: Json): void;
+  /** The images that are wanted, by name, as desired has them. */
+  readonly wanted: Map<string, unknown>;
+  /** Wants an image of four layers from a slow registry, and waits until it is being pulled. @returns its name */
+  wantSlowly(): Promise<string>;
+  /** Takes all faults back, wants just what every fault begins with, and waits until that is there. */
+  settle(): Promise<void>;
+  /** The module's process. @throws when none was started */
+  process(): ModuleProcess;
+  /** How often the faults themselves started the module anew. */
+  readonly restarts: { count: number };
+  /** Starts the module again, after SIGTERM or SIGKILL. @returns how the old one ended */
+  restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<ModuleProcess['ending']>;
+  /** Phase and reason of one image, as reported now: `Failed NotFound`; empty where there is none. */
+  phase(name: string): string;
+  /** Waits until an image is reported in this phase, or phase and reason. */
+  waitForPhase(name: string, phase: string, deadlineMs?: number): Promise<void>;
+  /** Waits for a condition that no report tells. */
+  until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs?: number): Promise<void>;
+}
+
+/** Quick enough for a test, and otherwise what a site may set. */
+export const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 3, reportIntervalSeconds: 1 };
+
+/** As the image runs the module. */
+const RUNTIME = {
+  NODE_OPTIONS: '--max-old-space-size=64 --max-semi-space-size=1',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+};
+
+const SLOW_BYTES_PER_SECOND = 40_000;
+
+/** Opens a scene and starts the module; whoever opened it stops it. */
+export async function openStage(options: LabOptions = {}): Promise<Stage> {
+  const scene = await openScene({ ...options, environment: { ...RUNTIME, ...options.environment } });
+  const { edge, registry } = scene;
+  const wanted = new Map<string, unknown>([['hello', 'hello-world']]);
+  let images = 0;
+  const restarts = { count: 0 };
+
+  const stage: Stage = Object.assign(scene, {
+    isLong: process.env['FAULTS_FORM'] === 'long',
+    wanted,
+    desireAll(settings: Json = {}, more: Json = {}) {
+      edge.setDesired({
+        schemaVersion: '1.0',
+        registryCredentials: { plant: scene.plant },
+        images: Object.fromEntries(wanted),
+        settings: { ...QUICK, ...settings },
+        ...more,
+      } as never);
+    },
+    async want({ name, layers = 1, layerBytes = 50_000, entry, settings }: WantOptions = {}) {
+      images += 1;
+      const own = name ?? `image-${images}`;
+      // A tag of its own each time: no layer is there already.
+      const reference = `acme/${own.toLowerCase()}:${images}`;
+      const seeds = Array.from({ length: layers }, () => randomBytes(8).toString('hex'));
+      await scene.push(reference, seeds, layerBytes);
+      wanted.set(own, entry === undefined ? reference : { image: reference, ...entry });
+      stage.desireAll(settings);
+      return own;
+    },
+    async wantSlowly() {
+      registry.faults.bytesPerSecond = SLOW_BYTES_PER_SECOND;
+      const name = await stage.want({ layers: 4, layerBytes: 200_000 });
+      await edge.waitForReported(() => Number(scene.image(name)['downloadedBytes']) > 0, 30_000);
+      return name;
+    },
+    async settle() {
+      Object.assign(edge.faults, NO_FAULTS);
+      Object.assign(registry.faults, NO_REGISTRY_FAULTS);
+      for (const name of wanted.keys()) if (name !== 'hello') wanted.delete(name);
+      stage.desireAll();
+      if (scene.module === undefined || scene.module.ending !== undefined) scene.startModule();
+      await scene.waitForReady(60_000);
+    },
+    process() {
+      if (scene.module === undefined) throw new Error('no module was started');
+      return scene.module;
+    },
+    restarts,
+    async restart(signal: 'SIGTERM' | 'SIGKILL') {
+      restarts.count += 1;
+      const old = stage.process();
+      if (signal === 'SIGKILL') await old.kill();
+      else await old.stop();
+      scene.startModule();
+      return old.ending;
+    },
+    phase: (name: string) => toPhases(edge.reported())[name] ?? '',
+    async waitForPhase(name: string, phase: string, deadlineMs = 30_000) {
+      await edge.waitForReported(
+        () => stage.phase(name) === phase || toObject(scene.image(name))['phase'] === phase,
+        deadlineMs,
+      );
+    },
+    async until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 30_000) {
+      await expect.poll(condition, { timeout: deadlineMs, interval: 50, message: what }).toBe(true);
+    },
+  });
+  return stage;
+}
