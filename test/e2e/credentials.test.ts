@@ -1,56 +1,119 @@
 import { expect, it } from 'vitest';
-import { startScene, toObject } from './scene.ts';
+import { makeImage, startScene, toObject } from './scene.ts';
 
-const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 2, reportIntervalSeconds: 1 };
-
-it('fails every image for a wrong password, tries it once a retry delay, and pulls with the right one', async () => {
-  const { desire, startModule, waitForPhases, waitForReady, push, registry, plant, edge } =
-    await startScene();
-  await push('acme/a:1', ['a']);
-  await push('acme/b:1', ['b']);
-  const images = { a: 'acme/a:1', b: 'acme/b:1', hello: 'hello-world' };
-  desire(images, { retryInitialSeconds: 30 }, { plant: { ...plant, password: 'not the password' } });
-  startModule();
-  await waitForPhases({ a: 'Failed Unauthorized', b: 'Failed Unauthorized', hello: 'Failed Unauthorized' });
-  expect(toObject(edge.reported()['registries'])['plant']).toMatchObject({
-    login: 'Failed',
-    reason: 'Unauthorized',
-  });
-  expect(registry.tokenRequests.filter(({ ok }) => !ok)).toHaveLength(1);
-  desire(images);
-  const reported = await waitForReady();
-  expect(toObject(reported['registries'])['plant']).toMatchObject({
-    login: 'Succeeded',
-    credential: 'password',
-  });
-});
-
-it('goes over to the second password in the middle of a list, and says which one is in use', async () => {
-  const { desire, startModule, waitForReady, push, registry, plant, passwords, edge } = await startScene();
-  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
-  for (const name of names) await push(`acme/${name}:1`, [name], 400_000);
-  registry.faults.bytesPerSecond = 400_000;
+it('a wrong password is reported once for its registry, and the right one heals all its images', async () => {
+  const scene = await startScene();
+  const { push, desire, plant, waitForPhases, waitForReady, login, startModule, registry } = scene;
+  const names = ['a', 'b', 'c', 'd'];
+  for (const name of names) await push(`acme/${name}:1`, [name]);
   const images = Object.fromEntries(names.map((name) => [name, `acme/${name}:1`]));
-  desire(images, { ...QUICK, maxConcurrentPulls: 1 }, { plant: { ...plant, password2: passwords.two } });
+  desire(
+    images,
+    { retryInitialSeconds: 600, retryMaxSeconds: 600 },
+    {
+      plant: { ...plant, password: 'wrong-one-3f9c77' },
+    },
+  );
   startModule();
-  await edge.waitForReported(({ summary }) => Number(toObject(summary)['pulled']) >= 1);
-  const token = registry.tokens.get(plant.username);
-  if (token !== undefined) token.passwords = { password2: { value: passwords.two } };
-  registry.faults.bytesPerSecond = undefined;
-  const reported = await waitForReady();
-  expect(toObject(reported['registries'])['plant']).toMatchObject({
-    login: 'Succeeded',
-    credential: 'password2',
-  });
+  await waitForPhases(Object.fromEntries(names.map((name) => [name, 'Failed Unauthorized'])));
+  expect(login()).toMatchObject({ login: 'Failed', reason: 'Unauthorized' });
+  expect(registry.tokenRequests.map(({ ok }) => ok)).toEqual([false]);
+
+  desire(images);
+  await waitForReady();
+  expect(login()).toMatchObject({ login: 'Succeeded', credential: 'password' });
+  expect(login()).not.toHaveProperty('reason');
 });
 
-it('pulls what the scope map allows, and the rest as soon as the scope map is widened', async () => {
-  const { desire, startModule, waitForPhases, waitForReady, push, registry, image } = await startScene();
-  await push('private/secret:1', ['s']);
-  desire({ hello: 'hello-world', secret: 'private/secret:1' }, QUICK);
+it('a password that is rotated away in mid-list gives way to the second one without a pause', async () => {
+  const scene = await startScene();
+  const { push, desire, plant, passwords, setPasswords, waitForBytes, waitForReady, startModule, edge } =
+    scene;
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  for (const name of names) await push(`acme/${name}:1`, [name], 600_000);
+  scene.registry.faults.totalBytesPerSecond = 1_000_000;
+  desire(
+    Object.fromEntries(names.map((name) => [name, `acme/${name}:1`])),
+    { maxConcurrentPulls: 1, retryInitialSeconds: 600, retryMaxSeconds: 600 },
+    { plant: { ...plant, password2: passwords.two } },
+  );
   startModule();
-  await waitForPhases({ hello: 'Pulled', secret: 'Failed AccessDenied' });
-  expect(String(image('secret')['message'])).toContain('Insufficient scopes');
-  registry.scopeMaps.set('readers', ['repositories/*/content/read']);
+  await waitForBytes('acme/c', 200_000);
+  expect(scene.login()).toMatchObject({ login: 'Succeeded', credential: 'password' });
+  setPasswords(undefined, passwords.two);
+  const reported = await waitForReady();
+  expect(toObject(reported['summary'])).toMatchObject({ desired: 6, pulled: 6, failed: 0 });
+  expect(scene.login()).toMatchObject({ login: 'Succeeded', credential: 'password2' });
+  // One pull met the refusal; nobody heard of it as a failure of the registry's.
+  expect(JSON.stringify(edge.reports)).not.toContain('"login":"Failed"');
+});
+
+it('the second password is used at once where the first is refused from the start', async () => {
+  const { push, desire, plant, passwords, setPasswords, waitForReady, login, startModule, registry } =
+    await startScene();
+  setPasswords(undefined, passwords.two);
+  await push('acme/app:1', ['app']);
+  desire({ app: 'acme/app:1' }, {}, { plant: { ...plant, password2: passwords.two } });
+  startModule();
   await waitForReady();
+  expect(login()).toMatchObject({ login: 'Succeeded', credential: 'password2' });
+  expect(registry.tokenRequests.filter(({ ok }) => !ok)).toHaveLength(1);
+});
+
+it('a repository outside the scope map is denied alone, and pulled once the scope map has it', async () => {
+  const { push, desire, waitForPhases, waitForReady, image, login, startModule, registry } =
+    await startScene();
+  await push('acme/app:1', ['app']);
+  await push('secret/app:1', ['secret']);
+  desire({ app: 'acme/app:1', hello: 'hello-world', secret: 'secret/app:1' });
+  startModule();
+  await waitForPhases({ app: 'Pulled', hello: 'Pulled', secret: 'Failed AccessDenied' });
+  expect(image('secret')).toHaveProperty('retryAt');
+  expect(login()).toMatchObject({ login: 'Succeeded' });
+
+  const actions = registry.scopeMaps.get('readers') ?? [];
+  registry.scopeMaps.set('readers', [...actions, 'repositories/secret/app/content/read']);
+  await waitForReady();
+});
+
+it('a registry that asks for no password stands beside one that does', async () => {
+  const { push, desire, plant, startOpenRegistry, waitForReady, edge, engine, startModule } =
+    await startScene();
+  const open = await startOpenRegistry();
+  await open.push(await makeImage(['open']), 'acme/app', '1');
+  await push('acme/app:1', ['closed']);
+  desire(
+    {
+      byName: { image: 'acme/app:1', registry: 'open' },
+      byAddress: `${open.address}/acme/app:1`,
+      closed: { image: 'acme/app:1', registry: 'plant' },
+    },
+    {},
+    { plant, open: { address: open.address } },
+  );
+  startModule();
+  await waitForReady();
+  expect(edge.reported()['registries']).toMatchObject({
+    open: { address: open.address, login: 'Anonymous' },
+    plant: { address: plant.address, login: 'Succeeded' },
+  });
+  const references = (await engine.images()).flatMap((image) => image.references);
+  expect(references.toSorted()).toEqual(
+    [`${open.address}/acme/app:1`, `${plant.address}/acme/app:1`].toSorted(),
+  );
+});
+
+it('a disabled token and then an enabled one: the login heals by itself', async () => {
+  const { push, desire, plant, waitForPhases, waitForReady, login, startModule, registry } =
+    await startScene();
+  await push('acme/app:1', ['app']);
+  const token = registry.tokens.get(plant.username);
+  if (token === undefined) throw new Error('the scene has no token');
+  token.status = 'disabled';
+  desire({ app: 'acme/app:1' });
+  startModule();
+  await waitForPhases({ app: 'Failed Unauthorized' });
+  token.status = 'enabled';
+  await waitForReady();
+  expect(login()).toMatchObject({ login: 'Succeeded', credential: 'password' });
 });

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
-import { startScene } from './scene.ts';
+import { startScene, toObject } from './scene.ts';
+
+const SLOW = 150_000;
 
 it('answers every method once, whatever is asked', async () => {
   const { desire, startModule, waitForReady, call } = await startScene();
@@ -66,4 +68,24 @@ it('says 503 for PullImages while the engine is away', async () => {
   expect({ status, payload }).toMatchObject({ status: 503, payload: { reason: 'EngineUnavailable' } });
   await ownEngine?.start();
   await waitForReady(30_000);
+});
+
+it('cancels by method, stays cancelled, and pulls again by method', async () => {
+  const { desire, startModule, waitForPhases, waitForReady, push, registry, edge, call } = await startScene();
+  await push('acme/big:1', ['x'], 2_000_000);
+  registry.faults.bytesPerSecond = SLOW;
+  desire({ big: 'acme/big:1', hello: 'hello-world' });
+  startModule();
+  await edge.waitForReported(
+    () => Number(toObject(toObject(edge.reported()['images'])['big'])['downloadedBytes']) > 0,
+  );
+  expect(await call('CancelPulls', { images: ['big'] })).toEqual({
+    status: 200,
+    payload: { cancelled: ['big'] },
+  });
+  await waitForPhases({ big: 'Failed Cancelled', hello: 'Pulled' });
+  registry.faults.bytesPerSecond = undefined;
+  const { status } = await call('PullImages', { images: ['big'] });
+  expect(status).toBe(202);
+  await waitForReady();
 });

@@ -36,3 +36,19 @@ it('keeps 500 images, reports them within the limit, and answers all of them pag
   }
   expect(seen).toEqual(names);
 });
+
+it('lets percent grow and never fall, reports progress at its pace, and says 100 only by Pulled', async () => {
+  const { desire, startModule, waitForReady, push, registry, edge } = await startScene();
+  await push('acme/big:1', ['x', 'y'], 1_500_000);
+  registry.faults.bytesPerSecond = 500_000;
+  desire({ big: 'acme/big:1' });
+  startModule();
+  const reported = await waitForReady();
+  expect(toObject(toObject(reported['images'])['big'])).not.toHaveProperty('percent');
+  const percents = edge.reports
+    .map(({ patch }) => toObject(toObject(toObject(patch)['images'])['big'])['percent'])
+    .filter((percent) => typeof percent === 'number');
+  expect(percents.length).toBeGreaterThanOrEqual(2);
+  expect(percents).toEqual(percents.toSorted((a, b) => a - b));
+  expect(Math.max(...percents)).toBeLessThan(100);
+});
