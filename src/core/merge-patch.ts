@@ -7,36 +7,37 @@ export interface JsonObject {
 
 /** The smallest patch that turns `before` into `after`; undefined where they are equal. Arrays are compared whole. */
 export function mergePatch(before: JsonObject, after: JsonObject): JsonObject | undefined {
-  const patch: Record<string, JsonValue> = {};
+  // A map takes every key for a key, `__proto__` too.
+  const patch = new Map<string, JsonValue>();
   for (const key of Object.keys(before)) {
-    if (!Object.hasOwn(after, key)) patch[key] = null;
+    if (!Object.hasOwn(after, key)) patch.set(key, null);
   }
   for (const [key, value] of Object.entries(after)) {
     const old = Object.hasOwn(before, key) ? before[key] : undefined;
     if (isObject(old) && isObject(value)) {
       const inner = mergePatch(old, value);
-      if (inner !== undefined) patch[key] = inner;
+      if (inner !== undefined) patch.set(key, inner);
     } else if (JSON.stringify(old) !== JSON.stringify(value)) {
-      patch[key] = value;
+      patch.set(key, value);
     }
   }
-  return Object.keys(patch).length === 0 ? undefined : patch;
+  return patch.size === 0 ? undefined : Object.fromEntries(patch);
 }
 
 /** `document` with `patch` applied. */
 export function applyPatch(document: JsonObject, patch: JsonObject): JsonObject {
-  const result: Record<string, JsonValue> = { ...document };
+  const result = new Map(Object.entries(document));
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) {
-      delete result[key];
+      result.delete(key);
     } else if (isObject(value)) {
-      const old = result[key];
-      result[key] = applyPatch(isObject(old) ? old : {}, value);
+      const old = result.get(key);
+      result.set(key, applyPatch(isObject(old) ? old : {}, value));
     } else {
-      result[key] = value;
+      result.set(key, value);
     }
   }
-  return result;
+  return Object.fromEntries(result);
 }
 
 /** Keys that change while bytes come in and nothing else happens. */
