@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import common from 'azure-iot-common';
 import deviceMqtt from 'azure-iot-device-mqtt';
 import mqttPacket from 'mqtt-packet';
@@ -13,12 +14,36 @@ type MethodCallback = Parameters<InstanceType<typeof Mqtt>['onDeviceMethod']>[1]
 /** A failure or a twin; the SDK's callbacks take both at once. */
 type TwinCallback = (error?: Error, properties?: TwinProperties) => void;
 
+type ReportCallback = (error?: Error) => void;
+
+/** edgeHub has the report and does not take it: it stays as it was reported before. */
+export class ReportRefused extends Error {
+  override readonly name = 'ReportRefused';
+}
+
+const TWIN_ANSWER = /^\$iothub\/twin\/res\/(\d+)\//;
+
 /**
- * The SDK's MQTT transport without three of its surprises (azure-iot-device 1.18.4): an empty method payload was refused
- * before any handler saw it, a twin answer without body ended the process, and a fetched twin could be had only from a
- * cache that patches garble.
+ * The SDK's MQTT transport without four of its surprises (azure-iot-device 1.18.4): an empty method payload was refused
+ * before any handler saw it, a twin answer without body ended the process, a refused report was a success (edgeHub's
+ * refusals have no body), and a fetched twin could be had only from a cache that patches garble.
  */
 export class GuardedMqtt extends Mqtt {
+  /** Of the twin answer that is being read, else 0: the SDK calls back while it reads one, and drops its status. */
+  #status = 0;
+
+  constructor(...options: ConstructorParameters<typeof Mqtt>) {
+    super(...options);
+    const mqtt: unknown = Reflect.get(this, '_mqtt');
+    if (!(mqtt instanceof EventEmitter)) return;
+    mqtt.prependListener('message', (topic: unknown) => {
+      this.#status = Number(TWIN_ANSWER.exec(String(topic))?.[1] ?? 0);
+      queueMicrotask(() => {
+        this.#status = 0;
+      });
+    });
+  }
+
   override onDeviceMethod(methodName: string, callback: MethodCallback): void {
     super.onDeviceMethod(methodName, (message, response) => {
       const isEmpty = message.body !== undefined && message.body.length === 0;
@@ -39,9 +64,20 @@ export class GuardedMqtt extends Mqtt {
     });
   }
 
+  override updateTwinReportedProperties(patch: object, callback: ReportCallback): void {
+    super.updateTwinReportedProperties(patch, (error?: Error) => {
+      const status = this.#status;
+      if (status >= 300)
+        callback(new ReportRefused(`the report was refused with ${status}${toReason(error)}`));
+      else callback(error);
+    });
+  }
+
   /** Gets every whole twin as it came, before the SDK merges patches into it, arrays by index. */
   protected onTwin(_json: string): void {}
 }
+
+const toReason = (error: Error | null | undefined): string => (error?.message ? `: ${error.message}` : '');
 
 const isWhole = (properties: TwinProperties | undefined): properties is TwinProperties =>
   isObject(properties) && isObject(properties.desired) && isObject(properties.reported);

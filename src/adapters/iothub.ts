@@ -1,4 +1,5 @@
 import type { DeviceMethodRequest, DeviceMethodResponse } from 'azure-iot-device';
+import { ReportRefused } from '#adapters/iothub-transport';
 import { HUB_LIMITS, openClient, unlessAborted, within } from '#adapters/iothub-client';
 import type { HubIdentity, HubLimits, OpenClient } from '#adapters/iothub-client';
 import type {
@@ -192,8 +193,9 @@ export function createIotHub(options: IotHubOptions): IotHub {
       try {
         await unlessAborted(current.lost.signal, within(limits.reportMs, 'report', update));
       } catch (error) {
+        if (error instanceof ReportRefused) log.warn({ error: error.message }, 'will report again');
         // An answer that does not come may never come again on this client: its subscription may be gone.
-        current.lost.abort(error);
+        else current.lost.abort(error);
         throw error;
       }
     },
