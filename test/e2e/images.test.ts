@@ -1,19 +1,5 @@
 import { expect, it } from 'vitest';
-import { makeImage, startScene, toObject, WAIT } from './scene.ts';
-import type { Scene } from './scene.ts';
-
-/** Waits until a task that `PullImages` began has ended. */
-async function waitForTask({ call }: Scene, answer: { readonly payload: unknown }): Promise<unknown> {
-  const { correlationId } = toObject(answer.payload);
-  let payload: unknown;
-  await expect
-    .poll(async () => {
-      ({ payload } = await call('GetTaskStatus', { correlationId }));
-      return toObject(payload)['status'];
-    }, WAIT)
-    .not.toBe('Running');
-  return payload;
-}
+import { makeImage, startScene, WAIT } from './scene.ts';
 
 it('an unknown tag holds nothing up, and is pulled as soon as the registry has it', async () => {
   const { push, desire, waitForPhases, waitForReady, image, requests, startModule } = await startScene();
@@ -53,7 +39,8 @@ it('a moved tag is found by refresh, and one that has not moved costs no layer',
 
 it('a moved tag is found by PullImages, and one that has not moved costs no layer', async () => {
   const scene = await startScene();
-  const { push, desire, waitForReady, waitForPhases, image, requests, forgetRequests, call } = scene;
+  const { push, desire, waitForReady, waitForTask, waitForPhases, image, requests, forgetRequests, call } =
+    scene;
   await push('acme/app:1', ['old']);
   desire({ app: 'acme/app:1' }, { refreshIntervalSeconds: 0 });
   scene.startModule();
@@ -62,13 +49,13 @@ it('a moved tag is found by PullImages, and one that has not moved costs no laye
   forgetRequests();
   const unmoved = await call('PullImages', { images: ['app'] });
   expect(unmoved).toMatchObject({ status: 202, payload: { images: ['app'] } });
-  expect(await waitForTask(scene, unmoved)).toEqual({ status: 'Completed', images: { app: 'Pulled' } });
+  expect(await waitForTask(unmoved)).toEqual({ status: 'Completed', images: { app: 'Pulled' } });
   expect(requests('manifests', 'acme/app').length).toBeGreaterThanOrEqual(1);
   expect(requests('layers')).toEqual([]);
 
   const { digest } = await push('acme/app:1', ['old', 'new']);
   const moved = await call('PullImages', { images: ['app'] });
-  expect(await waitForTask(scene, moved)).toEqual({ status: 'Completed', images: { app: 'Pulled' } });
+  expect(await waitForTask(moved)).toEqual({ status: 'Completed', images: { app: 'Pulled' } });
   await waitForPhases({ app: 'Pulled' });
   await expect.poll(() => image('app')['digest'], WAIT).toBe(digest);
 });

@@ -32,6 +32,8 @@ export interface Scene extends Lab {
   waitForPhases(phases: Readonly<Record<string, string>>, deadlineMs?: number): Promise<Json>;
   /** Waits until `summary.ready` for the desired version that is in force now. */
   waitForReady(deadlineMs?: number): Promise<Json>;
+  /** Waits until a task that `PullImages` began has ended. @returns the answer of `GetTaskStatus` */
+  waitForTask(answer: MethodResult): Promise<Json>;
   /** One entry of the reported images now. */
   image(name: string): Json;
   /** What is reported of the registry `plant` now. */
@@ -92,6 +94,8 @@ export async function openScene(options: LabOptions = {}): Promise<Scene> {
   };
   const secrets = new Set(Object.values(passwords));
   const answers: MethodResult[] = [];
+  const endings: (() => Promise<void>)[] = [];
+  const stopLab = lab.stop;
 
   const { registry, edge } = lab;
   let forgotten = 0;
@@ -118,7 +122,7 @@ export async function openScene(options: LabOptions = {}): Promise<Scene> {
       .filter(({ path }) => kind !== 'layers' || layers.has(path.slice(path.lastIndexOf('/') + 1)))
       .filter(({ path }) => target.test(path));
   };
-  return Object.assign(lab, {
+  const scene = Object.assign(lab, {
     passwords,
     plant,
     setPasswords,
@@ -136,6 +140,16 @@ export async function openScene(options: LabOptions = {}): Promise<Scene> {
       const answer = await edge.invokeMethod(name, payload, methodOptions);
       answers.push(answer);
       return answer;
+    },
+    async waitForTask({ payload }: MethodResult) {
+      const { correlationId } = toObject(payload);
+      let task: Json = {};
+      const ask = async (): Promise<unknown> => {
+        task = toObject((await scene.call('GetTaskStatus', { correlationId })).payload);
+        return task['status'];
+      };
+      await expect.poll(ask, WAIT).toMatch(/^(Completed|Failed)$/);
+      return task;
     },
     waitForPhases: (phases: Readonly<Record<string, string>>, deadlineMs = WAIT.timeout) =>
       edge.waitForReported((reported) => isSame(toPhases(reported), phases), deadlineMs),
@@ -163,14 +177,19 @@ export async function openScene(options: LabOptions = {}): Promise<Scene> {
     findSecrets: () => findSecrets(toPlaces(lab, answers), secrets),
     async startOpenRegistry() {
       const open = await startRegistry({ dir: join(lab.dir, 'open-registry'), auth: 'none' });
-      onTestFinished(() => open.close());
+      endings.push(() => open.close());
       return open;
+    },
+    async stop() {
+      for (const end of endings.splice(0)) await end();
+      await stopLab();
     },
     async waitForBytes(repository: string, bytes: number) {
       const sent = (): number => registry.bytesServed(new RegExp(`^/v2/${repository}/blobs/`));
       await expect.poll(sent, WAIT).toBeGreaterThanOrEqual(bytes);
     },
   });
+  return scene;
 }
 
 /** An image of random-looking layers, by seed; the same seed is the same layer. */
