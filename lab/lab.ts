@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startEdge } from './edge.ts';
 import type { Edge } from './edge.ts';
 import { startEngine } from './engine/engine.ts';
-import type { Engine } from './engine/engine.ts';
+import type { Engine, EngineOptions } from './engine/engine.ts';
 import type { EngineClient } from './engine/engine-client.ts';
 import { startModule } from './module.ts';
 import type { ModuleProcess } from './module.ts';
@@ -13,8 +13,10 @@ import type { Registry } from './registry/registry.ts';
 
 /** Which parts a lab has of its own. */
 export interface LabOptions {
-  /** Default: a private dockerd. */
+  /** Default: one of the lab's own. */
   readonly engine?: EngineClient & { readonly dockerHost: string };
+  /** Starts the lab's own engine. Default: a private dockerd, the machine's. */
+  readonly startEngine?: (options: EngineOptions) => Promise<Engine>;
   /** Of the shipped program. Default `dist/main.js` below the working directory. */
   readonly programPath?: string;
   /** Added to the module's environment. */
@@ -53,7 +55,8 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     endings.push(() => edge.stop());
     const registry = await startRegistry({ dir: join(dir, 'registry') });
     endings.push(() => registry.close());
-    const ownEngine = options.engine === undefined ? await startEngine({ dir }) : undefined;
+    const ownEngine =
+      options.engine === undefined ? await (options.startEngine ?? startEngine)({ dir }) : undefined;
     if (ownEngine !== undefined) endings.push(() => ownEngine.stop());
     const engine = options.engine ?? ownEngine;
     if (engine === undefined) throw new Error('a lab needs an engine');

@@ -6,13 +6,13 @@ import { createDockerEngine } from '#adapters/docker';
 import { Secret } from '#core/secret';
 import type { Engine as LabEngine } from '#lab/engine/engine';
 import { callEngineJson } from '#lab/engine/engine-api';
-import { startEngine } from '#lab/engine/engine';
 import { syntheticImage } from '#lab/images/image';
 import { ensurePrerequisites } from '#lab/prerequisites';
 import { NO_REGISTRY_FAULTS } from '#lab/registry/faults';
 import type { Registry } from '#lab/registry/registry';
 import { startRegistry } from '#lab/registry/registry';
 import type { EngineHarness } from '#test/conformance/engine-bench';
+import { startTestEngine } from '#test/engine-under-test';
 
 /** The adapter before a dockerd of its own and the lab's registry. */
 export interface RealHarness extends EngineHarness {
@@ -27,7 +27,7 @@ export async function startRealHarness(): Promise<RealHarness> {
   await ensurePrerequisites();
   const dir = await mkdtemp(join(tmpdir(), 'engine-conformance-'));
   const [dockerd, registry] = await Promise.all([
-    startEngine({ dir }),
+    startTestEngine({ dir }),
     startRegistry({ dir: join(dir, 'registry') }),
   ]);
   const repositories = new Set<string>();
