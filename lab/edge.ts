@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCertificateAuthority, issueServerCertificate } from './certificates.ts';
+import type { Certificate } from './certificates.ts';
 import { createFaults } from './edge/faults.ts';
 import type { Faults } from './edge/faults.ts';
 import { createValve } from './edge/gate.ts';
@@ -84,6 +85,11 @@ export interface Edge {
   startWorkload(): Promise<void>;
   /** Drops every connection to edgeHub. */
   cutConnections(): void;
+  /**
+   * Gives edgeHub a certificate of a new CA, and drops its connections.
+   * @returns puts the new CA into the trust bundle, in the old one's place
+   */
+  renewAuthority(): Promise<() => void>;
   /** Ends everything and removes its folder. */
   stop(): Promise<void>;
 }
@@ -129,18 +135,23 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     log,
   });
 
-  const authority = await createCertificateAuthority({ dir, name: 'Lab edge CA' });
-  const certificate = await issueServerCertificate({
-    dir,
-    authority,
-    commonName: 'edgehub',
-    dnsNames: ['localhost'],
-    ipAddresses: ['127.0.0.1'],
-  });
+  const issueCertificate = async (): Promise<{ certificate: Certificate; authorityPem: string }> => {
+    const authority = await createCertificateAuthority({ dir, name: 'Lab edge CA' });
+    const certificate = await issueServerCertificate({
+      dir,
+      authority,
+      commonName: 'edgehub',
+      dnsNames: ['localhost'],
+      ipAddresses: ['127.0.0.1'],
+    });
+    return { certificate, authorityPem: authority.certificatePem };
+  };
+  const issued = await issueCertificate();
+  let { authorityPem } = issued;
   const socketPath = join(dir, 'workload.sock');
-  const trustBundlePem = authority.certificatePem;
-  const workload = await startWorkload({ socketPath, identity, trustBundlePem, faults, log });
-  const hub = await startHubListener({ certificate, valve, judge, onPublish, log });
+  const toTrustBundlePem = (): string => authorityPem;
+  const workload = await startWorkload({ socketPath, identity, toTrustBundlePem, faults, log });
+  const hub = await startHubListener({ certificate: issued.certificate, valve, judge, onPublish, log });
 
   function changeDesired(kind: 'replace' | 'merge', change: TwinObject): void {
     const { version, patch } = twin.changeDesired(kind, change);
@@ -184,6 +195,12 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     stopWorkload: workload.stop,
     startWorkload: workload.start,
     cutConnections: hub.cut,
+    async renewAuthority() {
+      const renewed = await issueCertificate();
+      hub.setCertificate(renewed.certificate);
+      hub.cut();
+      return () => ({ authorityPem } = renewed);
+    },
     async stop() {
       ending.abort();
       methods.end();

@@ -32,6 +32,8 @@ export interface HubListener {
   readonly start: (sessions: 'kept' | 'lost') => Promise<void>;
   /** Drops the connections. */
   readonly cut: () => void;
+  /** Shows another certificate to connections from now on. */
+  readonly setCertificate: (certificate: Certificate) => void;
   /** Ends everything for good. */
   readonly end: () => Promise<void>;
 }
@@ -144,6 +146,9 @@ export async function startHubListener(options: HubListenerOptions): Promise<Hub
     cut() {
       current = undefined;
       for (const socket of sockets) socket.destroy();
+    },
+    setCertificate({ certificatePem, keyPem }) {
+      tls.setSecureContext({ cert: certificatePem, key: keyPem });
     },
     async end() {
       await hub.stop();

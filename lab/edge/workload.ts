@@ -22,7 +22,7 @@ export interface WorkloadOptions {
   /** At most 107 bytes. */
   readonly socketPath: string;
   readonly identity: ModuleIdentity;
-  readonly trustBundlePem: string;
+  readonly toTrustBundlePem: () => string;
   readonly faults: Readonly<Faults>;
   readonly log: (line: string) => void;
 }
@@ -83,11 +83,11 @@ async function serve(
 async function answerRequest(
   request: IncomingMessage,
   path: string,
-  { identity, trustBundlePem, faults }: WorkloadOptions,
+  { identity, toTrustBundlePem, faults }: WorkloadOptions,
 ): Promise<Answer> {
   const route = `${request.method} ${path}`;
   if (route === 'GET /trust-bundle') {
-    return faults.trustBundleHangs ? 'silence' : { status: 200, body: { certificate: trustBundlePem } };
+    return faults.trustBundleHangs ? 'silence' : { status: 200, body: { certificate: toTrustBundlePem() } };
   }
   if (route === 'GET /modules') return { status: 200, body: listModules(identity) };
   const [, moduleId, generationId = '', operation] = POST_ROUTE.exec(route)?.map(decodeURIComponent) ?? [];

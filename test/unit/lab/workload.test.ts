@@ -20,7 +20,7 @@ beforeEach(async () => {
   workload = await startWorkload({
     socketPath: join(dir, 'w.sock'),
     identity,
-    trustBundlePem: 'PEM',
+    toTrustBundlePem: () => 'PEM',
     faults: createFaults(() => {}),
     log: () => {},
   });
