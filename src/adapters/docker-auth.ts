@@ -5,6 +5,7 @@ import { isInsecureRegistry } from '#adapters/insecure-registries';
 import { fetchRegistryToken } from '#adapters/registry-token';
 import type { Log, PullRequest } from '#agent/ports';
 import type { Credential } from '#core/desired-state';
+import { AgentError } from '#core/reason';
 
 /** What X-Registry-Auth carries; the client puts it into padded URL-safe base64. */
 export type Auth = Docker.AuthConfigObject | { readonly registrytoken: string };
@@ -42,6 +43,15 @@ export async function fetchPullAuth(
   const isInsecure = isInsecureRegistry(reference.registry, answers.info.RegistryConfig);
   const token = await fetchRegistryToken({ reference, credential, ca, isInsecure, signal, log });
   return token === undefined ? auth : { registrytoken: token.reveal() };
+}
+
+/**
+ * Whether the registry refuses a token before the first layer that it gave for the password a moment ago: it is not the
+ * password then, but the right to the repository that is missing.
+ */
+export function isTokenRefused(error: unknown, auth: Auth | undefined): error is AgentError {
+  const isToken = auth !== undefined && 'registrytoken' in auth;
+  return isToken && error instanceof AgentError && error.reason === 'Unauthorized';
 }
 
 /**

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import Docker from 'dockerode';
 import { toListedImage, toPlatform, toPlatforms, toStore } from '#adapters/docker-answers';
 import type { InfoAnswer } from '#adapters/docker-answers';
-import { fetchPullAuth, toAuth } from '#adapters/docker-auth';
+import { fetchPullAuth, isTokenRefused, toAuth } from '#adapters/docker-auth';
 import type { EngineAnswers } from '#adapters/docker-auth';
 import { createDockerConnection, QUERY_TIMEOUT_MS, toStatus } from '#adapters/docker-connection';
 import { pullImage } from '#adapters/docker-pull';
@@ -55,7 +55,11 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
       abortSignal: signal,
     };
     const auth = await fetchPullAuth(request, fetchAnswers, log);
-    yield* follow(signal, () => streams.createImage(auth, options), credential);
+    try {
+      yield* follow(signal, () => streams.createImage(auth, options), credential);
+    } catch (error) {
+      throw isTokenRefused(error, auth) ? new AgentError('AccessDenied', error.message) : error;
+    }
   }
 
   const engine: Engine = {
@@ -69,13 +73,13 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     },
 
     async listImages(signal) {
-      const images = await ask(signal, (abortSignal) => queries.listImages({ abortSignal }));
+      const images = await ask(signal, (abortSignal) => queries.listImages({ manifests: true, abortSignal }));
       return images.map(toListedImage);
     },
 
     async inspectImage(idOrReference, signal) {
       const image = await ask(signal, () =>
-        queries.getImage(idOrReference).inspect().catch(insteadOf(404, undefined)),
+        queries.getImage(idOrReference).inspect({ manifests: true }).catch(insteadOf(404, undefined)),
       );
       if (image === undefined) return undefined;
       return { ...toListedImage(image), platform: toPlatform(image.Os, image.Architecture, image.Variant) };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createDockerEngine } from '#adapters/docker';
+import { AgentError } from '#core/reason';
 import { Secret } from '#core/secret';
 import { answerJson, startStubEngine } from '#test/unit/adapters/stub-engine';
 import { challengeThenAnswer, startStubRegistry } from '#test/unit/adapters/stub-registry';
@@ -17,33 +18,49 @@ const startRegistry = (status = 200) =>
     }),
   );
 
-/** What an engine that is as described is sent with a pull from `registry`. */
-async function pullAuth(
+interface EngineTraits {
+  readonly version: string;
+  readonly driverStatus: unknown;
+  readonly insecure?: readonly string[];
+  /** What it says to the pull. */
+  readonly refusal?: string;
+}
+
+/** A pull from `registry` by an engine that refuses it: what the engine is sent, and how the pull fails. */
+async function pull(
   registry: string,
-  engine: { readonly version: string; readonly driverStatus: unknown; readonly insecure?: readonly string[] },
+  { version, driverStatus, insecure = ['127.0.0.0/8'], refusal = 'no' }: EngineTraits,
   access: object = { credential },
-): Promise<unknown> {
-  const { version, driverStatus, insecure = ['127.0.0.0/8'] } = engine;
+): Promise<{ auth: unknown; reason: string }> {
   const { dockerHost, requests } = await startStubEngine(({ method, url }, response) => {
     if (url === '/version') answerJson(response, { Version: version, Os: 'linux', Arch: 'amd64' });
     else if (url === '/info') {
       const RegistryConfig = { InsecureRegistryCIDRs: insecure };
       answerJson(response, { DriverStatus: driverStatus, RegistryConfig });
-    } else answerJson(response, { message: 'no' }, method === 'GET' ? 404 : 500);
+    } else answerJson(response, { message: refusal }, method === 'GET' ? 404 : 500);
   });
   const { signal } = new AbortController();
-  const pull = createDockerEngine({ dockerHost }).pull({
-    reference: { registry, repository: 'app', tag: '1' },
-    credential: undefined,
-    ...access,
-    platform: undefined,
-    signal,
-    onLayer: () => undefined,
-  });
-  await expect(pull).rejects.toThrow('no');
+  const reason = await createDockerEngine({ dockerHost })
+    .pull({
+      reference: { registry, repository: 'app', tag: '1' },
+      credential: undefined,
+      ...access,
+      platform: undefined,
+      signal,
+      onLayer: () => undefined,
+    })
+    .then(
+      () => 'none',
+      (error: unknown) => AgentError.of(error).reason,
+    );
   const header = requests.find(({ method }) => method === 'POST')?.headers['x-registry-auth'];
-  return header === undefined ? undefined : JSON.parse(Buffer.from(String(header), 'base64url').toString());
+  const auth: unknown =
+    header === undefined ? undefined : JSON.parse(Buffer.from(String(header), 'base64url').toString());
+  return { auth, reason };
 }
+
+const pullAuth = async (...options: Parameters<typeof pull>): Promise<unknown> =>
+  (await pull(...options)).auth;
 
 const withPassword = (serveraddress: string): object => ({
   username: 'device',
@@ -92,5 +109,18 @@ describe('a pull', () => {
     const { address, requests } = await startRegistry();
     expect(await pullAuth(address, OLD, {})).toBeUndefined();
     expect(requests).toEqual([]);
+  });
+
+  test('that is refused with the token lacks the right, and with user name and password perhaps the password', async () => {
+    const { address } = await startRegistry();
+    const refusal = `failed to resolve reference "${address}/app:1": unexpected status: 401 Unauthorized`;
+    expect(await pull(address, { ...OLD, refusal })).toMatchObject({
+      auth: { registrytoken: 'jwt' },
+      reason: 'AccessDenied',
+    });
+    expect(await pull(address, { ...OLD, version: '29.5.0', refusal })).toMatchObject({
+      auth: withPassword(address),
+      reason: 'Unauthorized',
+    });
   });
 });
