@@ -3,6 +3,7 @@
  * leaves the lab up to be played with.
  */
 import { parseArgs } from 'node:util';
+import { removeDeadSocket, toSocketPath } from '#lab/cli/control-socket';
 import { keepPlant } from '#lab/cli/keep';
 import { playDemo } from '#lab/demo/demo';
 import { formatError, listenForEnding } from '#lab/demo/ending';
@@ -14,6 +15,7 @@ const startedAtMs = performance.now();
 const ending = listenForEnding();
 const screen = createScreen(process.stdout);
 try {
+  if (keep) await removeDeadSocket(toSocketPath('lab'));
   await import('./build.ts');
   await ensureMachine({ needsEngine: engine === undefined }, () =>
     screen.say('Installing what the lab runs on, from the packages of this system…'),

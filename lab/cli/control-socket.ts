@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm, rmdir } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -63,13 +63,15 @@ export async function listenAt(
   return async () => {
     for (const socket of sockets) socket.destroySoon();
     await new Promise((resolve) => server.close(resolve));
+    // Another part may still listen there.
+    await rmdir(dirname(path)).catch(() => undefined);
   };
 }
 
 /** @throws when a lab takes orders there */
 export async function removeDeadSocket(path: string): Promise<void> {
   const reply = await callSocket(path, '{"kind":"ping"}');
-  if (reply !== undefined) throw new Error('one is running already: npm run lab -- stop');
+  if (reply !== undefined) throw new Error('it is up already: npm run lab -- stop');
   await rm(path, { force: true });
 }
 

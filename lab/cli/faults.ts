@@ -85,7 +85,8 @@ async function setAway(
 function parseValue(off: unknown, kind: string, text: string): unknown {
   if (text === 'off') return off;
   const value = text === 'on' ? true : parseJson(text);
-  if (typeof value !== kind) throw new Error(`${text} does not fit: off, or a ${kind}`);
+  if (typeof value !== kind)
+    throw new Error(`${text} does not fit: ${kind === 'boolean' ? 'on or off' : `off, or a ${kind}`}`);
   return value;
 }
 

@@ -6,23 +6,23 @@ import { savePasswords } from './password-files.ts';
 /** Things to try, each a command. */
 const SUGGESTIONS: readonly (readonly [string, readonly string[]])[] = [
   [
-    'Ask for one more image, or take one away:',
+    'Make an image, ask for it, see it come, and take it away:',
     [
-      `npm run lab -- twin patch '{"images":{"analytics":"acme/analytics:0.1"}}'`,
-      `npm run lab -- twin patch '{"images":{"camera":null}}'`,
+      'npm run lab -- images push acme/mine:1 --layer os:12 --layer mine:20',
+      `npm run lab -- twin patch '{"images":{"mine":"acme/mine:1"}}'`,
+      'npm run lab -- reported',
+      `npm run lab -- twin patch '{"images":{"mine":null}}'`,
     ],
   ],
-  ['See what the device says:', ['npm run lab -- reported', 'npm run lab -- logs --follow']],
   [
-    'Call a direct method:',
-    [`npm run lab -- method PullImages '{"force":true}'`, 'npm run lab -- method GetStatus'],
-  ],
-  [
-    'Break something, see what is reported, and heal it:',
+    'Break something, see what is made of it, and heal it:',
     [
+      'npm run lab -- images push acme/late:1 --layer late:5',
       'npm run lab -- fault registry away on',
-      'npm run lab -- password rotate 2',
+      `npm run lab -- twin patch '{"images":{"late":"acme/late:1"}}'`,
+      'npm run lab -- logs --follow',
       'npm run lab -- fault registry away off',
+      `npm run lab -- method PullImages '{"images":["late"]}'`,
     ],
   ],
   ['All commands, and the end:', ['npm run lab -- --help', 'npm run lab -- stop']],

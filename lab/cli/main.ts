@@ -5,7 +5,6 @@ import { createScreen } from '../demo/screen.ts';
 import { COMMANDS } from './commands.ts';
 import { commandError, toExitCode } from './errors.ts';
 import { HELP } from './help.ts';
-import { startPart } from './start.ts';
 
 const STARTERS = { up: 'lab', edge: 'edge', registry: 'registry', engine: 'engine' } as const;
 
@@ -19,7 +18,7 @@ try {
 async function run({ values, positionals }: ReturnType<typeof parseArguments>): Promise<void> {
   const [command, ...words] = positionals;
   if (values.help === true || command === undefined) {
-    console.log(HELP);
+    process.stdout.write(HELP);
     if (values.help !== true) throw commandError('usage', 'Which command?');
     return;
   }
@@ -37,10 +36,13 @@ async function start(
   const ending = listenForEnding();
   try {
     if (part === 'lab') await import('../../scripts/build.ts');
+    // Commands that only drive a lab do not load it.
+    const { startPart } = await import('./start.ts');
     await startPart(part, { screen: createScreen(process.stdout), signal: ending.signal, engineHost });
   } catch (error) {
-    // What broke off because of Ctrl-C is no failure of its own.
     if (!ending.signal.aborted) throw error;
+    process.exitCode = ending.exitCode;
+    console.error('ended before it was up');
   }
 }
 

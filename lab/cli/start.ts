@@ -142,5 +142,5 @@ async function inFolder(use: (dir: string) => Promise<void>): Promise<void> {
 
 /** As lines that a shell takes. */
 function showVariables(screen: Screen, variables: Readonly<Record<string, string>>): void {
-  screen.say(...Object.entries(variables).map(([name, value]) => `export ${name}=${value}`), '');
+  screen.print(...Object.entries(variables).map(([name, value]) => `export ${name}=${value}`), '');
 }

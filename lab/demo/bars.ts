@@ -3,8 +3,7 @@ import type { styleText } from 'node:util';
 import cliProgress from 'cli-progress';
 import type { TwinObject } from '../edge.ts';
 import type { Board } from './board.ts';
-import { formatDetail } from './board.ts';
-import { formatBytes } from './format.ts';
+import { formatDetail, formatProgress } from './board.ts';
 import type { ReportedImage } from './reported.ts';
 import { toReportedImage, toReportedSummary } from './reported.ts';
 
@@ -53,7 +52,11 @@ export function createBars(stream: WriteStream, titles: ReadonlyMap<string, stri
       }
       total.update({ text: style('dim', formatSummary(reported)) });
     },
-    close: () => bars.stop(),
+    close() {
+      // What `stop` draws anew is cut to the terminal's width with its colours counted in.
+      bars.update();
+      bars.stop();
+    },
   };
 }
 
@@ -63,7 +66,7 @@ function formatSummary(reported: TwinObject): string {
   const bytes =
     downloadedBytes === undefined || totalBytes === undefined
       ? []
-      : [`${formatBytes(downloadedBytes)} of ${formatBytes(totalBytes)}`];
+      : [formatProgress(downloadedBytes, totalBytes)];
   const eta = etaSeconds === undefined ? [] : [`${etaSeconds} s to go`];
   return [`${pulled ?? 0} of ${desired} images pulled`, ...bytes, ...eta].join(', ');
 }

@@ -9,6 +9,12 @@ export interface Board {
   close(): void;
 }
 
+/** `4.8 of 12.0 MB`. */
+export function formatProgress(bytes: number, totalBytes: number): string {
+  const [[amount = '', unit], total] = [formatBytes(bytes).split(' '), formatBytes(totalBytes)];
+  return total.endsWith(` ${unit}`) ? `${amount} of ${total}` : `${amount} ${unit} of ${total}`;
+}
+
 /** What is worth a word beside the phase: the reason, or how many bytes. */
 export function formatDetail(image: ReportedImage): string {
   const { phase, reason, downloadedBytes, totalBytes, sizeBytes } = image;
@@ -16,5 +22,5 @@ export function formatDetail(image: ReportedImage): string {
   if (phase !== 'Pulling') return reason ?? '';
   // An attempt begins before its layers are known.
   if (downloadedBytes === undefined || totalBytes === undefined || totalBytes === 0) return '';
-  return `${formatBytes(downloadedBytes)} of ${formatBytes(totalBytes)}`;
+  return formatProgress(downloadedBytes, totalBytes);
 }

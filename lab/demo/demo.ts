@@ -61,10 +61,8 @@ async function startDevice({ lab, screen, signal }: Stage): Promise<void> {
     await pushImage(registry, image);
   }
   registry.faults.totalBytesPerSecond = REGISTRY_BYTES_PER_SECOND;
-  screen.tick(
-    `a registry on site, at ${registry.address}: ${images.length} images, behind a login, ` +
-      `at ${REGISTRY_BYTES_PER_SECOND / 1e6} MB/s`,
-  );
+  const rate = `${REGISTRY_BYTES_PER_SECOND / 1e6} MB/s`;
+  screen.tick(`a registry on site, ${registry.address}: ${images.length} images, a login, ${rate}`);
   const { pid } = lab.startModule();
   screen.tick(`the module: node dist/main.js, process ${pid}`);
 }

@@ -37,10 +37,9 @@ export async function startPlant(engineHost?: string): Promise<Plant> {
     login: issueDeviceLogin(lab.registry),
     async stop() {
       await lab.stop();
-      const after = await listReferences(engine);
-      const ours = (reference: string): boolean => reference.startsWith(`${lab.registry.address}/`);
-      for (const reference of after)
-        if (ours(reference) && !before.has(reference)) await engine.remove(reference);
+      for (const reference of await listPulled(engine, lab.registry.address)) {
+        if (!before.has(reference)) await engine.remove(reference);
+      }
     },
   };
 }
@@ -79,4 +78,11 @@ async function ensurePrograms(needsEngine: boolean): Promise<void> {
 
 async function listReferences(engine: EngineClient): Promise<string[]> {
   return (await engine.images()).flatMap(({ references }) => references);
+}
+
+/** All names of images that came from a registry. */
+async function listPulled(engine: EngineClient, address: string): Promise<string[]> {
+  const isFromThere = (reference: string): boolean => reference.startsWith(`${address}/`);
+  const images = await engine.images();
+  return images.flatMap(({ references }) => (references.some(isFromThere) ? references : []));
 }

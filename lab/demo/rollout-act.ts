@@ -22,8 +22,8 @@ export async function playRollout({ lab, login, screen, signal }: Stage): Promis
   lab.edge.setDesired(desired);
   screen.show(formatJson(concealPasswords(desired, login.labels)).split('\n'));
   screen.say(
-    `That is ${sumMegabytes(CATALOGUE)} MB, as layers are shared. The device says in its reported properties`,
-    'where each image stands:',
+    `That is ${sumMegabytes(CATALOGUE)} MB, as layers are shared. In its reported properties the device`,
+    'says where each image stands:',
     '',
   );
 
@@ -40,8 +40,8 @@ export async function playRollout({ lab, login, screen, signal }: Stage): Promis
     `all ${CATALOGUE.length} are Pulled: summary.ready is true for desired version ${String(reported['lastDesiredVersion'])}`,
   );
 
-  screen.heading('3  The whole of what the twin reports');
-  screen.show(formatJson(reported).split('\n'));
+  screen.heading('3  What the twin reports (digests shortened)');
+  screen.show(shortenDigests(formatJson(reported)).split('\n'));
   see(
     screen,
     toReportedRegistry(reported, 'plant')['credential'] === 'password',
@@ -74,3 +74,5 @@ async function showEngine({ lab, screen }: Pick<Stage, 'lab' | 'screen'>): Promi
 function isReadyFor(reported: TwinObject, version: unknown): boolean {
   return toReportedSummary(reported).ready === true && reported['lastDesiredVersion'] === version;
 }
+
+const shortenDigests = (text: string): string => text.replaceAll(/(sha256:[0-9a-f]{12})[0-9a-f]{52}/g, '$1…');

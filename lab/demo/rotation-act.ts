@@ -22,8 +22,8 @@ export async function playRotation({ lab, login, screen, signal }: Stage): Promi
   login.rotate(1);
   edge.patchDesired({ images: { [LATECOMER.name]: LATECOMER.image } });
   screen.say(
-    'Now somebody renews that password at the registry, and tells neither the operator',
-    `nor the device. The operator adds ${LATECOMER.image} to the list:`,
+    'Now somebody renews that password at the registry, and tells neither operator',
+    `nor device. The operator adds ${LATECOMER.image} to the list:`,
     '',
   );
 
@@ -35,12 +35,12 @@ export async function playRotation({ lab, login, screen, signal }: Stage): Promi
     deadlineMs: DEADLINE_MS,
     signal,
   });
-  screen.say('', 'The registry refused the first password, the module tried the second and went on:', '');
+  screen.say('', 'The registry refused the first password, so the module tried the second:', '');
   showRegistry();
   see(
     screen,
     toReportedRegistry(reported, 'plant')['login'] === 'Succeeded',
-    'the second password took over by itself, and the twin says which one is in use',
+    'the second password took over, and the twin says that it is in use',
   );
   const image = toReference(lab.registry.address, LATECOMER.image);
   see(screen, (await lab.engine.inspect(image)) !== undefined, `the engine holds ${LATECOMER.image}`);

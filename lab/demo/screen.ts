@@ -8,6 +8,8 @@ import { createLines } from './lines.ts';
 export interface Screen {
   heading(text: string): void;
   say(...lines: readonly string[]): void;
+  /** Lines that a shell may be given, not set in. */
+  print(...lines: readonly string[]): void;
   /** Something that was seen. */
   tick(text: string): void;
   /** Lines of a document or table, set in, with an empty one after them. */
@@ -30,6 +32,7 @@ export function createScreen(stream: WriteStream): Screen {
   return {
     heading: (text) => write(`\n${style('bold', text)}\n`),
     say: (...lines) => write(lines.map((line) => (line === '' ? '' : `  ${line}`)).join('\n')),
+    print: (...lines) => write(lines.join('\n')),
     tick: (text) => write(`  ${style('green', '✓')} ${text}`),
     show: (lines) => write(`${lines.map((line) => `    ${line}`).join('\n')}\n`),
     board: (titles) =>
