@@ -17,13 +17,21 @@ export interface ImageAnswer {
   readonly Size: number;
   readonly RepoTags?: readonly string[] | null | undefined;
   readonly RepoDigests?: readonly string[] | null | undefined;
+  /** Of the containerd store alone, and from Docker 27 on in a listing, 28 on in an inspection. */
+  readonly Manifests?: readonly ManifestAnswer[] | null | undefined;
+}
+
+/** A part of an image in the containerd store, for one platform; one that was not pulled is not available. */
+interface ManifestAnswer {
+  readonly Available?: boolean;
+  readonly ImageData?: { readonly Platform?: PlatformAnswer } | undefined;
 }
 
 /** Of `GET /distribution/…/json`. */
 export interface PlatformAnswer {
   readonly os: string;
   readonly architecture: string;
-  readonly variant?: string;
+  readonly variant?: string | undefined;
 }
 
 /** The kind of image store: the containerd one is known by its snapshotter. */
@@ -33,12 +41,17 @@ export function toStore({ DriverStatus }: InfoAnswer): EngineInfo['store'] {
 }
 
 /** An image of a listing or an inspection. */
-export function toListedImage({ Id, Size, RepoTags, RepoDigests }: ImageAnswer): ListedImage {
+export function toListedImage({ Id, Size, RepoTags, RepoDigests, Manifests }: ImageAnswer): ListedImage {
+  const held = (Manifests ?? []).filter(({ Available }) => Available === true);
   return {
     id: Id,
     sizeBytes: Size,
-    tags: (RepoTags ?? []).filter(isName).map(toFullName),
+    // The containerd store counts the name that an image was pulled by as a tag, even if it is a digest.
+    tags: (RepoTags ?? []).filter((name) => isName(name) && !name.includes('@')).map(toFullName),
     digests: (RepoDigests ?? []).filter(isName).map(toFullName),
+    ...(Manifests
+      ? { platforms: toPlatforms(held.flatMap(({ ImageData }) => ImageData?.Platform ?? [])) }
+      : {}),
   };
 }
 

@@ -90,6 +90,15 @@ describe('an answer of the engine', () => {
     expect(image?.tags).toEqual(['docker.io/library/app:1', 'docker.io/group/app:1', 'localhost/app:1']);
   });
 
+  test('about an image that was pulled by digest has no tag, where the containerd store says so', async () => {
+    const name = `edge.local/app@${digest}`;
+    const { dockerHost } = await startStubEngine((_, response) =>
+      answerJson(response, [{ Id: digest, Size: 5, RepoTags: [name], RepoDigests: [name] }]),
+    );
+    const [image] = await createDockerEngine({ dockerHost }).listImages(signal);
+    expect(image).toMatchObject({ tags: [], digests: [name] });
+  });
+
   test('names the containerd store', async () => {
     const { dockerHost } = await startStubEngine((request, response) =>
       request.url === '/info'
