@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startContainerScene } from './scene.ts';
 import { toObject } from '../e2e/scene.ts';
@@ -91,5 +92,15 @@ test('says which group the socket wants, and waits, where GroupAdd is missing', 
   await waitForPhases({ hello: 'Failed EngineUnavailable' }, 60_000);
   expect(JSON.stringify(edge.reported())).toMatch(/GroupAdd/);
   expect(await container.logs()).toMatch(/Permission denied.*GroupAdd/);
+  expect(await container.state()).toMatchObject({ running: true });
+});
+
+test('says that a folder is in the place of the socket, and waits, where the host has no socket', async () => {
+  const { dir, desire, waitForPhases, edge, startContainer } = await startContainerScene('amd64');
+  desire({ hello: 'hello-world' });
+  // The engine makes a folder of a bind whose source is missing.
+  const container = await startContainer({ socketPath: join(dir, 'missing.sock') });
+  await waitForPhases({ hello: 'Failed EngineUnavailable' }, 60_000);
+  expect(JSON.stringify(edge.reported())).toMatch(/is a folder, not the engine's socket/);
   expect(await container.state()).toMatchObject({ running: true });
 });
