@@ -1,171 +1,151 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { startRegistry } from '#lab/registry/registry';
-import { syntheticImage } from '#lab/images/image';
-import { startScene, toObject } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { expect, it } from 'vitest';
+import { listReferences, makeImage, startScene, toPhases, WAIT } from './scene.ts';
 
-const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 2, reportIntervalSeconds: 1 };
 const SLOW = 150_000;
 
-const isPulling = (scene: Scene, name: string): boolean => Number(scene.image(name)['downloadedBytes']) > 0;
-
-it('keeps what is there while the registry is away, and pulls the rest when it is back', async () => {
-  const scene = await startScene();
-  const { desire, startModule, waitForPhases, waitForReady, push, registry, edge } = scene;
+it('while the registry is away what is there stays pulled, and the rest comes when it is back', async () => {
+  const { push, desire, startModule, waitForPhases, waitForReady, registry, login } = await startScene();
   await push('acme/late:1', ['late']);
-  desire({ hello: 'hello-world' }, QUICK);
+  desire({ hello: 'hello-world' });
   startModule();
   await waitForReady();
   await registry.stop();
-  desire({ hello: 'hello-world', late: 'acme/late:1' }, QUICK);
+  desire({ hello: 'hello-world', late: 'acme/late:1' });
   await waitForPhases({ hello: 'Pulled', late: 'Failed RegistryUnreachable' });
-  await edge.waitForReported(({ registries }) => {
-    const { login, reason } = toObject(toObject(registries)['plant']);
-    return login === 'Failed' && reason === 'RegistryUnreachable';
-  });
+  await expect.poll(login, WAIT).toMatchObject({ login: 'Failed', reason: 'RegistryUnreachable' });
   await registry.start();
   await waitForReady();
+  expect(login()).toMatchObject({ login: 'Succeeded', credential: 'password' });
 });
 
-describe.each(['kept', 'lost'] as const)('edgeHub away and back with its sessions %s', (sessions) => {
-  it('pulls what was desired meanwhile', async () => {
-    const { desire, startModule, waitForReady, push, edge } = await startScene();
+it('a pull that the registry leaves in the middle is made again when it is back', async () => {
+  const { push, desire, startModule, waitForBytes, waitForReady, registry, requests, engine } =
+    await startScene();
+  await push('acme/big:1', ['big'], 900_000);
+  registry.faults.bytesPerSecond = SLOW;
+  desire({ big: 'acme/big:1' });
+  startModule();
+  await waitForBytes('acme/big', 50_000);
+  await registry.stop();
+  registry.faults.bytesPerSecond = undefined;
+  await registry.start();
+  await waitForReady();
+  expect(await listReferences(engine)).toEqual([`${registry.address}/acme/big:1`]);
+  expect(requests('layers').length).toBeGreaterThan(1);
+});
+
+it.each(['kept', 'lost'] as const)(
+  'edgeHub away and back with its sessions %s: what was desired meanwhile is done, and the next change too',
+  async (sessions) => {
+    const { push, desire, startModule, waitForReady, waitForPhases, call, edge } = await startScene();
     await push('acme/late:1', ['late']);
-    desire({ hello: 'hello-world' }, QUICK);
+    desire({ hello: 'hello-world' });
     const module = startModule();
     await waitForReady();
     await edge.stopHub();
-    desire({ hello: 'hello-world', late: 'acme/late:1' }, QUICK);
+    desire({ hello: 'hello-world', late: 'acme/late:1' });
     await edge.startHub({ sessions });
-    await waitForReady(60_000);
-    expect(module.ending).toBeUndefined();
-    edge.patchDesired({ images: { late: null } });
     await waitForReady();
-  });
+    edge.patchDesired({ images: { hello: null } });
+    await waitForPhases({ late: 'Pulled' });
+    await waitForReady();
+    expect(await call('ping')).toMatchObject({ status: 200 });
+    expect(module.ending).toBeUndefined();
+  },
+);
+
+it('pulls that are under way go on without edgeHub, and are reported when it is back', async () => {
+  const { push, desire, startModule, waitForBytes, waitForReady, registry, requests, edge, engine } =
+    await startScene();
+  await push('acme/big:1', ['big'], 900_000);
+  registry.faults.bytesPerSecond = SLOW;
+  desire({ big: 'acme/big:1' });
+  startModule();
+  await waitForBytes('acme/big', 50_000);
+  await edge.stopHub();
+  registry.faults.bytesPerSecond = undefined;
+  await expect.poll(() => listReferences(engine), WAIT).toEqual([`${registry.address}/acme/big:1`]);
+  await edge.startHub({ sessions: 'kept' });
+  await waitForReady();
+  expect(requests('layers')).toHaveLength(1);
 });
 
-it('waits for an edgeHub that is not there at the start, and never ends for it', async () => {
+it('an edgeHub that is not there at the start is waited for', async () => {
   const { desire, startModule, waitForReady, edge } = await startScene();
   await edge.stopHub();
   desire({ hello: 'hello-world' });
   const module = startModule();
-  await expect.poll(() => module.output, { timeout: 20_000 }).toContain('not connected to edgeHub');
+  await expect.poll(() => module.output, WAIT).toContain('not connected to edgeHub');
   await edge.startHub();
-  await waitForReady(60_000);
-});
-
-it('removes nothing when edgeHub answers with an empty twin', async () => {
-  const { desire, startModule, waitForReady, edge, engine } = await startScene();
-  desire({ hello: 'hello-world' }, { ...QUICK, unlisted: 'remove' });
-  const module = startModule();
   await waitForReady();
-  edge.faults.emptyTwin = true;
-  const gets = edge.twinGets;
-  edge.cutConnections();
-  await expect.poll(() => edge.twinGets, { timeout: 30_000 }).toBeGreaterThan(gets);
-  await expect
-    .poll(() => module.output, { timeout: 10_000 })
-    .toContain('edgeHub knows no desired properties');
-  expect(await engine.images()).toHaveLength(1);
-  edge.faults.emptyTwin = false;
-});
-
-it('goes on after SIGKILL in mid-pull and a new start', async () => {
-  const scene = await startScene();
-  const { desire, startModule, waitForReady, push, registry, edge } = scene;
-  await push('acme/big:1', ['x'], 800_000);
-  registry.faults.bytesPerSecond = SLOW;
-  desire({ big: 'acme/big:1', hello: 'hello-world' }, QUICK);
-  const first = startModule();
-  await edge.waitForReported(() => isPulling(scene, 'big'));
-  await first.kill();
-  registry.faults.bytesPerSecond = undefined;
-  startModule();
-  await waitForReady();
-});
-
-it('goes on after the engine was restarted in mid-pull, and says that it was away', async () => {
-  const scene = await startScene();
-  const { desire, startModule, waitForReady, push, registry, edge, ownEngine } = scene;
-  await push('acme/big:1', ['x'], 800_000);
-  registry.faults.bytesPerSecond = SLOW;
-  desire({ big: 'acme/big:1', hello: 'hello-world' }, QUICK);
-  const module = startModule();
-  await edge.waitForReported(() => isPulling(scene, 'big'));
-  await ownEngine?.stop();
-  await edge.waitForReported(() => scene.image('big')['reason'] === 'EngineUnavailable', 20_000);
-  registry.faults.bytesPerSecond = undefined;
-  await ownEngine?.start();
-  await waitForReady(60_000);
   expect(module.ending).toBeUndefined();
 });
 
-it('pulls an image again that was deleted behind its back, and counts it', async () => {
-  const { desire, startModule, waitForReady, edge, engine, registry, image } = await startScene();
-  desire({ hello: 'hello-world' }, QUICK);
-  startModule();
-  await waitForReady();
-  await engine.remove(`${registry.address}/hello-world:latest`);
-  await edge.waitForReported(
-    () => image('hello')['evictions'] === 1 && image('hello')['phase'] === 'Pulled',
-    20_000,
-  );
-});
-
-it('ends every pull when a registry is half open, and brings what another registry has', async () => {
-  const scene = await startScene();
-  const { desire, startModule, push, registry, edge, plant, dir } = scene;
-  const other = await startRegistry({ dir: await mkdtemp(join(dir, 'other-')), auth: 'none' });
-  try {
-    await push('acme/stuck:1', ['a', 'b', 'c', 'd'], 600_000);
-    await other.push(
-      await syntheticImage({ layers: [{ sizeBytes: 100_000, seed: 'o' }] }),
-      'acme/other',
-      '1',
-    );
-    registry.faults.bytesPerSecond = SLOW;
-    const settings = { ...QUICK, stallTimeoutSeconds: 4, retryInitialSeconds: 30, retryMaxSeconds: 60 };
-    const credentials = { plant, other: { address: other.address } };
-    const stuck = { image: 'acme/stuck:1', registry: 'plant' };
-    desire({ stuck }, settings, credentials);
-    startModule();
-    await edge.waitForReported(() => isPulling(scene, 'stuck'));
-    registry.faults.hang = true;
-    desire({ stuck, other: `${other.address}/acme/other:1` }, settings, credentials);
-    await edge.waitForReported(() => scene.image('stuck')['reason'] === 'Stalled', 64_000);
-    await edge.waitForReported(() => scene.image('other')['phase'] === 'Pulled', 64_000);
-  } finally {
-    await other.close();
-  }
-});
-
-it('ends on SIGTERM in mid-pull within 10 s, with exit code 0 and a report that no pull goes on', async () => {
-  const scene = await startScene();
-  const { desire, startModule, push, registry, edge } = scene;
-  await push('acme/big:1', ['x'], 800_000);
-  registry.faults.bytesPerSecond = SLOW;
-  desire({ big: 'acme/big:1' }, QUICK);
+it('an empty twin without $version removes nothing, whatever is unlisted', async () => {
+  const { desire, startModule, waitForReady, edge, engine, push, registry, call } = await startScene();
+  await push('acme/next:1', ['next']);
+  desire({ hello: 'hello-world' }, { unlisted: 'remove' });
   const module = startModule();
-  await edge.waitForReported(() => isPulling(scene, 'big'));
-  const startedMs = performance.now();
-  expect(await module.stop()).toEqual({ code: 0, signal: null });
-  expect(performance.now() - startedMs).toBeLessThan(10_000);
-  expect(scene.image('big')).toMatchObject({ phase: 'Waiting', reason: 'Queued' });
+  await waitForReady();
+  const { $version: _version, ...reported } = edge.reported();
+  edge.faults.emptyTwin = true;
+  edge.cutConnections();
+  await expect.poll(() => module.output, WAIT).toContain('edgeHub knows no desired properties');
+  await expect
+    .poll(() => edge.subscriptions.has('$iothub/methods/POST/#') && edge.connected, WAIT)
+    .toBe(true);
+  expect((await call('GetStatus')).payload).toEqual(reported);
+  expect(await listReferences(engine)).toEqual([`${registry.address}/hello-world:latest`]);
+
+  edge.faults.emptyTwin = false;
+  desire({ next: 'acme/next:1' }, { unlisted: 'remove' });
+  await waitForReady();
+  await expect.poll(() => listReferences(engine), WAIT).toEqual([`${registry.address}/acme/next:1`]);
 });
 
-it('ends with exit code 2 and names what is wrong in its environment', async () => {
-  const { environment } = await startScene();
-  const env = { ...environment, HTTP_PORT: 'ninety', IOTEDGE_DEVICEID: '' };
-  const child = spawn(process.execPath, ['dist/main.js'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const chunks: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-  const [code] = (await once(child, 'close')) as [number];
-  expect(code).toBe(2);
-  const line = Buffer.concat(chunks).toString();
-  expect(line).toMatch(/^<0> .*HTTP_PORT.*\n$/);
-  expect(line).toContain('IOTEDGE_DEVICEID');
+it('an engine that is stopped in mid-pull and started again is told of, and then has everything', async () => {
+  const scene = await startScene();
+  const { push, desire, startModule, waitForBytes, waitForPhases, waitForReady, registry, ownEngine } = scene;
+  await push('acme/big:1', ['big'], 900_000);
+  registry.faults.bytesPerSecond = SLOW;
+  desire({ big: 'acme/big:1', hello: 'hello-world' });
+  const module = startModule();
+  await waitForBytes('acme/big', 50_000);
+  await ownEngine?.stop();
+  await waitForPhases({ big: 'Failed EngineUnavailable', hello: 'Failed EngineUnavailable' });
+  expect(String(scene.image('big')['message'])).toMatch(/socket/);
+  registry.faults.bytesPerSecond = undefined;
+  await ownEngine?.start();
+  await waitForReady();
+  expect(module.ending).toBeUndefined();
+});
+
+it('a half-open registry takes all places of the engine, and another registry’s image gets through all the same', async () => {
+  const { push, desire, startModule, waitForBytes, waitForReady, startOpenRegistry, ...scene } =
+    await startScene();
+  const { registry, edge, plant, image } = scene;
+  const open = await startOpenRegistry();
+  await open.push(await makeImage(['open']), 'acme/open', '1');
+  const names = ['a', 'b', 'c', 'd'];
+  for (const name of names) await push(`acme/${name}:1`, ['shared', name], 400_000);
+  const stuck = names.map((name) => [name, { image: `acme/${name}:1`, registry: 'plant' }]);
+  const settings = { stallTimeoutSeconds: 3, maxConcurrentPulls: 3 };
+  const registries = { plant, open: { address: open.address } };
+
+  registry.faults.bytesPerSecond = SLOW;
+  desire(Object.fromEntries(stuck), settings, registries);
+  startModule();
+  await waitForBytes('acme/.', 50_000);
+  registry.faults.hang = true;
+  const open1 = `${open.address}/acme/open:1`;
+  desire({ ...Object.fromEntries(stuck), open: { image: open1, priority: -1 } }, settings, registries);
+  await edge.waitForReported(() => image('open')['phase'] === 'Pulled', WAIT.timeout);
+  await edge.waitForReported(
+    (reported) => Object.values(toPhases(reported)).includes('Failed Stalled'),
+    30_000,
+  );
+
+  registry.faults.hang = false;
+  registry.faults.bytesPerSecond = undefined;
+  await waitForReady();
 });
