@@ -1,5 +1,5 @@
 /** Bundles the module into `dist/main.js`: one file, without the parts of its dependencies that it never calls. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { formatNotice } from './notice.ts';
 
@@ -19,11 +19,12 @@ const UNUSED = [
   '@balena/dockerignore',
 ];
 
-await rm('dist', { recursive: true, force: true });
-await mkdir('dist');
+const DRAFT = `dist/main.${process.pid}.js`;
+
+await mkdir('dist', { recursive: true });
 const { metafile } = await build({
   entryPoints: ['src/main.ts'],
-  outfile: 'dist/main.js',
+  outfile: DRAFT,
   bundle: true,
   metafile: true,
   platform: 'node',
@@ -65,3 +66,5 @@ const { metafile } = await build({
 });
 // The licences of what is bundled ask to go where it goes.
 await writeFile('dist/NOTICE', await formatNotice(Object.keys(metafile.inputs)));
+// A program that is started while another run builds finds the one before, whole.
+await rename(DRAFT, 'dist/main.js');
