@@ -5,6 +5,11 @@
 import { spawnSync } from 'node:child_process';
 import { ensurePrerequisites } from '#lab/prerequisites';
 
+/** The fault suite runs by `npm run test:faults`. */
+const DEFAULT_PROJECTS = ['unit', 'e2e', 'container'];
+
+const chosen = process.argv.slice(2);
+
 await ensurePrerequisites();
 await import('./build.ts');
 
@@ -15,7 +20,8 @@ const { status } = spawnSync(
     'run',
     '--reporter=default',
     '--reporter=./scripts/closing-line.ts',
-    ...process.argv.slice(2),
+    ...(chosen.includes('--project') ? [] : DEFAULT_PROJECTS.flatMap((project) => ['--project', project])),
+    ...chosen,
   ],
   { stdio: 'inherit' },
 );
