@@ -3,22 +3,9 @@ import common from 'azure-iot-common';
 import device from 'azure-iot-device';
 import type { ModuleClient, Twin } from 'azure-iot-device';
 import { GuardedMqtt } from '#adapters/iothub-transport';
-import type { Secret } from '#core/secret';
+import type { HubIdentity } from '#core/hub-identity';
 
 const { IotEdgeAuthenticationProvider, ModuleClient: Client, SharedAccessKeyAuthenticationProvider } = device;
-
-/** Who the module is to edgeHub: as edgeAgent tells every module, or by a connection string. */
-export type HubIdentity =
-  | {
-      readonly kind: 'workload';
-      readonly workloadUri: string;
-      readonly deviceId: string;
-      readonly moduleId: string;
-      readonly iothubHostName: string;
-      readonly gatewayHostName?: string;
-      readonly generationId: string;
-    }
-  | { readonly kind: 'connection-string'; readonly connectionString: Secret; readonly caFile?: string };
 
 /** One client that is open; it is used until it is lost, and then replaced. */
 export interface OpenClient {

@@ -1,7 +1,7 @@
 import type { DeviceMethodRequest, DeviceMethodResponse } from 'azure-iot-device';
 import { ReportRefused } from '#adapters/iothub-transport';
 import { HUB_LIMITS, openClient, unlessAborted, within } from '#adapters/iothub-client';
-import type { HubIdentity, HubLimits, OpenClient } from '#adapters/iothub-client';
+import type { HubLimits, OpenClient } from '#adapters/iothub-client';
 import type {
   Clock,
   Hub,
@@ -12,6 +12,7 @@ import type {
   TwinDocument,
 } from '#agent/ports';
 import { backoffMs, jitterMs } from '#core/backoff';
+import type { HubIdentity } from '#core/hub-identity';
 
 export interface IotHubOptions {
   readonly identity: HubIdentity;
