@@ -44,7 +44,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   async function look(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView> {
     const engineInfo = (info ??= await engine.fetchInfo(signal));
     const seen = index ?? (await list(signal));
-    await inspectNew(toWantedIds(desired, seen), signal);
+    await inspectNew(toUnknownIds(desired, seen), signal);
     return { kind: 'known', platform: engineInfo.platform, index: seen, platforms, idsInUse: undefined };
   }
 
@@ -130,13 +130,14 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   };
 }
 
-function toWantedIds(desired: DesiredState | undefined, { byName }: ImageIndex): string[] {
+/** Of images that are wanted and whose platform the listing does not tell. */
+function toUnknownIds(desired: DesiredState | undefined, { byName }: ImageIndex): string[] {
   const ids = new Set<string>();
   for (const image of desired?.images.values() ?? []) {
     if (image.kind === 'fault') continue;
     for (const name of toNames(image.spec)) {
-      const id = byName.get(name)?.id;
-      if (id !== undefined) ids.add(id);
+      const listed = byName.get(name);
+      if (listed !== undefined && listed.platforms === undefined) ids.add(listed.id);
     }
   }
   return [...ids];

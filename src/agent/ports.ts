@@ -69,6 +69,7 @@ export interface EngineInfo {
 }
 
 export interface InspectedImage extends ListedImage {
+  /** Of several that it holds, the engine's own where that is among them. */
   readonly platform: Platform;
 }
 

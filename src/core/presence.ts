@@ -14,6 +14,8 @@ export interface ListedImage {
   /** `host/repository@sha256:…`. */
   readonly digests: readonly string[];
   readonly sizeBytes: number;
+  /** What it holds, where the listing tells: in the containerd store one image may hold several platforms. */
+  readonly platforms?: readonly Platform[];
 }
 
 /** One listing of the engine, for look-up by name. */
@@ -26,7 +28,7 @@ export interface EngineContent {
   /** The engine's own. */
   readonly platform: Platform;
   readonly index: ImageIndex;
-  /** Of image ids that were inspected; an id that is not in it counts as fitting. */
+  /** Of image ids that were inspected, since the listing does not tell; an id that is not in it counts as fitting. */
   readonly platforms: ReadonlyMap<string, Platform>;
 }
 
@@ -67,8 +69,9 @@ export function findImage(
   const name = reference.digest === undefined ? tagged : `${repository}@${reference.digest}`;
   const image = name === undefined ? undefined : index.byName.get(name);
   if (image === undefined) return { kind: 'absent' };
-  const imagePlatform = platforms.get(image.id);
-  if (imagePlatform !== undefined && !isPlatformMatch(imagePlatform, engine, platform)) {
+  const inspected = platforms.get(image.id);
+  const held = image.platforms ?? (inspected === undefined ? undefined : [inspected]);
+  if (held?.some((candidate) => isPlatformMatch(candidate, engine, platform)) === false) {
     return { kind: 'absent' };
   }
   const digests = image.digests
