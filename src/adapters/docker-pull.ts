@@ -9,7 +9,7 @@ import type { Reference } from '#core/reference';
 
 /** What a pull needs of the engine. */
 export interface PullSteps {
-  readonly engine: Pick<Engine, 'inspectImage' | 'tag' | 'untag'>;
+  readonly engine: Pick<Engine, 'inspectImage' | 'fetchManifest' | 'tag' | 'untag'>;
   /** Starts the pull; the answer's bytes. */
   readonly open: (request: PullRequest) => AsyncIterable<Uint8Array>;
   readonly fetchPlatform: (signal: AbortSignal) => Promise<Platform>;
@@ -20,9 +20,16 @@ export interface PullSteps {
 export async function pullImage(request: PullRequest, steps: PullSteps): Promise<PulledImage> {
   const { reference, signal } = request;
   const { engine } = steps;
-  const before = await engine.inspectImage(toPulledName(reference), signal);
-  const { image, digest } = await fetchImage(request, steps);
-  const fault = findFault(image, digest, request, await steps.fetchPlatform(signal));
+  const name = toPulledName(reference);
+  const before = await engine.inspectImage(name, signal);
+  const { image, digest } = await fetchImage(request, steps).catch(async (error: unknown) => {
+    // Docker 26 pulls an image for another platform whole before it says so.
+    const left = isMismatch(error) ? await engine.inspectImage(name, signal) : undefined;
+    if (left !== undefined) await putBack(reference, before, left, steps);
+    throw await toTrueFailure(error, request, engine);
+  });
+  const own = await steps.fetchPlatform(signal);
+  const fault = findFault(image, digest, request, own);
   if (fault !== undefined) {
     await putBack(reference, before, image, steps);
     throw fault;
@@ -31,8 +38,31 @@ export async function pullImage(request: PullRequest, steps: PullSteps): Promise
     const { registry, repository, tag } = reference;
     await engine.tag(image.id, { registry, repository, tag }, signal);
   }
-  const wasPresent = before?.id === image.id && holds(before, reference, digest);
-  return { id: image.id, digest, sizeBytes: image.sizeBytes, platform: image.platform, wasPresent };
+  const toFit = (held: InspectedImage): Platform | undefined => findPlatform(held, own, request.platform);
+  const wasPresent =
+    before?.id === image.id && holds(before, reference, digest) && toFit(before) !== undefined;
+  const platform = toFit(image) ?? image.platform;
+  return { id: image.id, digest, sizeBytes: image.sizeBytes, platform, wasPresent };
+}
+
+const isMismatch = (error: unknown): boolean =>
+  error instanceof AgentError && error.reason === 'PlatformMismatch';
+
+/**
+ * The containerd store says `not found` to any answer of status 404, a proxy's web page for instance. A look at the
+ * manifest, which goes another way in the engine, tells what it is.
+ */
+async function toTrueFailure(
+  error: unknown,
+  { reference, credential, signal }: PullRequest,
+  engine: PullSteps['engine'],
+): Promise<unknown> {
+  const isVague = error instanceof AgentError && error.reason === 'NotFound';
+  if (!isVague || !error.message.startsWith('failed to resolve reference')) return error;
+  return engine.fetchManifest(reference, credential, signal).then(
+    () => error,
+    (reason: unknown) => reason,
+  );
 }
 
 /** An image that was pulled, and the digest that the registry served. */
@@ -61,7 +91,7 @@ async function tryFetch(request: PullRequest, steps: PullSteps): Promise<Fetched
   const { reference, signal } = request;
   const name = toPulledName(reference);
   const { saidDigest, failure } = await follow(request, steps);
-  if (failure?.includes('Cannot overwrite digest')) return name;
+  if (failure !== undefined && /cannot overwrite digest/i.test(failure)) return name;
   if (failure !== undefined) throw toEngineFailure(failure, undefined, request.credential?.password);
   const image = await steps.engine.inspectImage(name, signal);
   if (image === undefined) {
@@ -106,7 +136,7 @@ function findFault(
     const held = toDigest(image, reference) ?? 'no digest of this repository';
     return new AgentError('DigestMismatch', `The registry served ${digest}, and the engine holds ${held}.`);
   }
-  if (isPlatformMatch(image.platform, engine, wanted)) return undefined;
+  if (findPlatform(image, engine, wanted) !== undefined) return undefined;
   const other =
     wanted === undefined
       ? `this engine runs ${formatPlatform(engine)}`
@@ -134,6 +164,13 @@ async function putBack(
     log?.warn({ reference: name, error: message }, 'an image that was pulled in vain was not taken away');
   }
 }
+
+/** What of an image fits. */
+const findPlatform = (
+  { platform, platforms = [platform] }: InspectedImage,
+  engine: Platform,
+  wanted: Platform | undefined,
+): Platform | undefined => platforms.find((held) => isPlatformMatch(held, engine, wanted));
 
 const holds = ({ digests }: InspectedImage, reference: Reference, digest: string): boolean =>
   digests.includes(`${formatRepository(reference)}@${digest}`);

@@ -78,8 +78,8 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     },
 
     async inspectImage(idOrReference, signal) {
-      const image = await ask(signal, () =>
-        queries.getImage(idOrReference).inspect({ manifests: true }).catch(insteadOf(404, undefined)),
+      const image = await ask(signal, (abortSignal) =>
+        inspect(queries, idOrReference, abortSignal).catch(insteadOf(404, undefined)),
       );
       if (image === undefined) return undefined;
       return { ...toListedImage(image), platform: toPlatform(image.Os, image.Architecture, image.Variant) };
@@ -189,6 +189,27 @@ function toAddress(dockerHost: string): Docker.DockerOptions {
     port: port === '' ? DEFAULT_PORT : port,
     protocol: protocol === 'https:' ? 'https' : 'http',
   };
+}
+
+/** As the client's own `inspect`, which leaves all options out. */
+function inspect(
+  client: Docker,
+  idOrReference: string,
+  signal: AbortSignal,
+): Promise<Docker.ImageInspectInfo> {
+  const { promise, resolve, reject } = Promise.withResolvers<Docker.ImageInspectInfo>();
+  const question = {
+    path: `/images/${idOrReference}/json?`,
+    method: 'GET',
+    options: { manifests: true },
+    statusCodes: { 200: true, 404: 'no such image', 500: 'server error' },
+    abortSignal: signal,
+  };
+  client.modem.dial(question, (error, image) => {
+    if (error) reject(error as Error);
+    else resolve(image as Docker.ImageInspectInfo);
+  });
+  return promise;
 }
 
 function insteadOf<T>(status: number, answer: T): (error: unknown) => T {

@@ -56,7 +56,7 @@ describe('a password', () => {
     ).rejects.toThrow('no');
     expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
       'POST /auth',
-      'GET /images/edge.local:8000/group/app:1/json',
+      'GET /images/edge.local:8000/group/app:1/json?manifests=true',
       'GET /version',
       'GET /info',
       'POST /images/create?fromImage=edge.local%3A8000%2Fgroup%2Fapp&tag=1',
@@ -97,6 +97,20 @@ describe('an answer of the engine', () => {
     );
     const [image] = await createDockerEngine({ dockerHost }).listImages(signal);
     expect(image).toMatchObject({ tags: [], digests: [name] });
+  });
+
+  test('about an image of several platforms names those that were pulled', async () => {
+    const toManifest = (architecture: string, Available: boolean): object => ({
+      Available,
+      ImageData: { Platform: { os: 'linux', architecture } },
+    });
+    const attestation = { Available: true, Kind: 'attestation' };
+    const Manifests = [toManifest('amd64', true), toManifest('arm64', false), attestation];
+    const { dockerHost } = await startStubEngine((_, response) =>
+      answerJson(response, [{ Id: digest, Size: 5, RepoTags: null, RepoDigests: null, Manifests }]),
+    );
+    const [image] = await createDockerEngine({ dockerHost }).listImages(signal);
+    expect(image?.platforms).toEqual([{ os: 'linux', architecture: 'amd64' }]);
   });
 
   test('names the containerd store', async () => {
@@ -155,6 +169,26 @@ test('a pull that the engine calls done without the image being there is a failu
       onLayer,
     }),
   ).rejects.toMatchObject({ reason: 'Unknown', message: expect.stringContaining('without an error') });
+});
+
+test('a name that the engine did not find is looked for again, to hear why', async () => {
+  const { dockerHost, requests } = await startStubEngine((request, response) => {
+    const [, kind] = request.url?.split('/') ?? [];
+    if (kind === 'distribution') answerJson(response, { message: 'unknown: <html></html>' }, 500);
+    else if (request.method === 'GET') answerJson(response, { message: 'No such image' }, 404);
+    else answerJson(response, { message: 'failed to resolve reference "a": a: not found' }, 404);
+  });
+  const onLayer = (): void => undefined;
+  await expect(
+    createDockerEngine({ dockerHost }).pull({
+      reference,
+      credential: undefined,
+      platform: undefined,
+      signal,
+      onLayer,
+    }),
+  ).rejects.toMatchObject({ reason: 'RegistryError' });
+  expect(requests.at(-1)?.url).toBe('/distribution/edge.local:8000/group/app:1/json');
 });
 
 test('an engine that ends in mid-pull is unavailable, and no other failure', async () => {
