@@ -29,12 +29,19 @@ export function createLogger(level: LogLevel, write: (line: string) => void): Lo
       write(formatLine(record, new Date()));
     },
   };
-  const logger = pino({ level, base: null, timestamp: false }, destination);
+  const logger = pino({ level, base: null, timestamp: false, serializers: { err: toRecord } }, destination);
   return Object.assign(logger, {
     setLevel(changed: LogLevel | undefined) {
       logger.level = changed ?? level;
     },
   });
+}
+
+/** A SyntaxError quotes what could not be read, which may be a piece of a password. */
+function toRecord(error: Error): pino.SerializedError {
+  return pino.stdSerializers.err(
+    error instanceof SyntaxError ? new SyntaxError('what came is not JSON') : error,
+  );
 }
 
 /** One record of pino's, JSON in one line, as it is written. */

@@ -139,6 +139,20 @@ it('a secret prints as [secret], wherever it stands', () => {
   }
 });
 
+it('quotes nothing of a text that was no JSON: it may hold a password', () => {
+  const { log, lines } = startLog();
+  try {
+    JSON.parse('{"password":secret-word}');
+  } catch (error) {
+    expect(String(error)).toContain('secret-');
+    log.error({ err: error }, 'unexpected error');
+    log.child({ component: 'hub' }).error({ err: error }, 'unexpected error');
+  }
+  expect(lines).toHaveLength(2);
+  expect(lines.join()).not.toContain('secret');
+  expect(lines.join()).toContain('SyntaxError');
+});
+
 describe('the level', () => {
   const writeAll = (log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>): void => {
     log.debug({}, 'debug');
