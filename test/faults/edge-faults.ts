@@ -1,18 +1,206 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Faults } from '#lab/edge';
+import { NO_FAULTS } from '#lab/edge';
+import { desiredPatchFaults } from './desired-patch-faults.ts';
 import type { Fault } from './fault.ts';
+import { methodFaults } from './method-faults.ts';
+import type { Stage } from './stage.ts';
 
 const group = 'edgeHub and workload API';
 
-/** What can happen to a module's connection to its device. */
-export const edgeFaults: readonly Fault[] = [
+/** Long enough for an operator to call it minutes. */
+const MINUTES_MS = 120_000;
+
+/** How often the module said that it is not connected. */
+export const countFailures = ({ process }: Stage): number =>
+  process().output.split('not connected to edgeHub').length - 1;
+
+/** Waits until the module has tried twice in vain; in the long form, for minutes. */
+export async function waitForAttempts(stage: Stage): Promise<string> {
+  const before = countFailures(stage);
+  if (stage.isLong) await sleep(MINUTES_MS);
+  await stage.until('two attempts in vain', () => countFailures(stage) >= before + 2);
+  return `${countFailures(stage) - before} attempts in vain`;
+}
+
+/** A fault that is nothing but switches of the edge's. */
+export function edgeSwitch(
+  name: string,
+  switches: Partial<Faults>,
+  more: Partial<Fault> & { readonly isCut?: boolean } = {},
+): Fault {
+  const { isCut = false, ...rest } = more;
+  return {
+    group,
+    name,
+    inject({ edge }) {
+      Object.assign(edge.faults, switches);
+      if (isCut) edge.cutConnections();
+    },
+    whileItLasts: waitForAttempts,
+    heal: ({ edge }) => void Object.assign(edge.faults, NO_FAULTS),
+    ...rest,
+  };
+}
+
+const isAtStart = true;
+
+const absences: readonly Fault[] = [
+  {
+    group,
+    name: 'edgeHub is absent at the start',
+    isAtStart,
+    inject: ({ edge }) => edge.stopHub(),
+    whileItLasts: waitForAttempts,
+    heal: ({ edge }) => edge.startHub(),
+  },
   {
     group,
     name: 'edgeHub is away, and back with its sessions',
     inject: ({ edge }) => edge.stopHub(),
+    whileItLasts: waitForAttempts,
     heal: ({ edge }) => edge.startHub({ sessions: 'kept' }),
-    async whileItLasts({ edge, isLong }) {
-      await sleep(isLong ? 180_000 : 3000);
-      return `${edge.attempts} attempts`;
+  },
+  {
+    group,
+    name: 'edgeHub is created anew, its sessions lost',
+    inject: ({ edge }) => edge.stopHub(),
+    whileItLasts: waitForAttempts,
+    heal: ({ edge }) => edge.startHub({ sessions: 'lost' }),
+  },
+  {
+    group,
+    name: 'the workload API is absent at the start',
+    isAtStart,
+    inject: ({ edge }) => edge.stopWorkload(),
+    whileItLasts: waitForAttempts,
+    heal: ({ edge }) => edge.startWorkload(),
+  },
+  edgeSwitch('the workload API refuses to sign at the start (403)', { signStatus: 403 }, { isAtStart }),
+  edgeSwitch(
+    'edgeHub refuses the connection as unauthorized (CONNACK 5)',
+    { refuseConnack: 5 },
+    { isCut: true },
+  ),
+  edgeSwitch('edgeHub refuses the connection as not ready (CONNACK 3)', { refuseConnack: 3 }, { isAtStart }),
+];
+
+const silences: readonly Fault[] = [
+  edgeSwitch(
+    'edgeHub accepts and never answers, at the start',
+    { blackHole: true },
+    {
+      isAtStart,
+      async whileItLasts(stage) {
+        if (stage.isLong) return waitForAttempts(stage);
+        await sleep(4000);
+        return '';
+      },
+      recoveryMs: 120_000,
+    },
+  ),
+  edgeSwitch(
+    'nothing moves on the connection, shorter than the module notices',
+    { blackHole: true },
+    {
+      async whileItLasts() {
+        await sleep(5000);
+        return '';
+      },
+      recoveryMs: 120_000,
+    },
+  ),
+];
+
+const cuts: readonly Fault[] = [
+  {
+    group,
+    name: 'TCP is cut while a twin is fetched, again and again',
+    inject: ({ edge }) => void (edge.faults.twinGetDelayMs = 1500),
+    async whileItLasts({ edge, until }) {
+      for (let cut = 0; cut < 3; cut += 1) {
+        const gets = edge.twinGets;
+        await until('a fetch', () => edge.twinGets > gets);
+        edge.cutConnections();
+      }
+      return '3 cuts';
+    },
+    heal: ({ edge }) => void (edge.faults.twinGetDelayMs = 0),
+  },
+  {
+    group,
+    name: 'TCP is cut while a report waits for its answer, again and again',
+    inject: async (stage) => void (await stage.wantSlowly({ layerBytes: 2_000_000 })),
+    async whileItLasts({ edge, until }) {
+      for (let cut = 0; cut < 3; cut += 1) {
+        await until('a connection', () => edge.connected);
+        const reports = edge.reports.length;
+        await until('a report', () => edge.reports.length > reports);
+        // Its answer stays away, or came; either way the next one does not get any.
+        edge.faults.dropTwinReplies = true;
+        await until('a report without answer', () => edge.reports.length > reports + 1);
+        edge.cutConnections();
+        edge.faults.dropTwinReplies = false;
+      }
+      return '3 cuts';
+    },
+    heal({ edge, registry }) {
+      edge.faults.dropTwinReplies = false;
+      registry.faults.bytesPerSecond = undefined;
     },
   },
+];
+
+/** Waits until reports were refused; what the cloud shows is what was true before, and nothing else. */
+async function waitForRefusals({ edge, until }: Stage): Promise<string> {
+  const { connections } = edge;
+  const refused = (): number => edge.reports.filter(({ status }) => status >= 400).length;
+  const before = refused();
+  await until('two refused reports', () => refused() >= before + 2);
+  return `${refused() - before} reports refused, by ${edge.connections - connections} new connections`;
+}
+
+const refusals: readonly Fault[] = [
+  ...[400, 429, 500].map((status) =>
+    edgeSwitch(
+      `reports are refused with ${status} and no body`,
+      { reportStatus: status },
+      { whileItLasts: waitForRefusals },
+    ),
+  ),
+  edgeSwitch(
+    'reports are refused with 429 and an error body',
+    { reportStatus: 429, reportErrorBody: { errorCode: 429_001, message: 'throttled' } },
+    { whileItLasts: waitForRefusals },
+  ),
+  ...[404, 500].map((status) =>
+    edgeSwitch(`the twin is answered with ${status} and no body`, { twinGetStatus: status }),
+  ),
+  edgeSwitch('the twin is answered with a web page', { twinGetBody: '<html><body>proxy</body></html>' }),
+];
+
+const trust: readonly Fault[] = [toAuthorityFault()];
+
+function toAuthorityFault(): Fault {
+  let trustIt: (() => void) | undefined;
+  return {
+    group,
+    name: 'edgeHub’s certificate is renewed under a new CA',
+    async inject({ edge }) {
+      trustIt = await edge.renewAuthority();
+    },
+    whileItLasts: waitForAttempts,
+    heal: () => trustIt?.(),
+  };
+}
+
+/** What can happen to a module's connection to its device. */
+export const edgeFaults: readonly Fault[] = [
+  ...absences,
+  ...silences,
+  ...cuts,
+  ...refusals,
+  ...desiredPatchFaults,
+  ...trust,
+  ...methodFaults,
 ];

@@ -53,6 +53,7 @@ export async function playFault(stage: Stage, fault: Fault): Promise<FaultResult
   const readyAtMs = performance.now();
   if (fault.afterwards !== undefined) seen.push(await fault.afterwards(stage));
   expect(stage.process().ending, 'how the process ended').toBeUndefined();
+  expect(isAscending(stage.edge.reports), 'lastDesiredVersion never goes back').toBe(true);
   const inEngine = await countInEngine(stage);
   expect(inEngine, 'wanted images in the engine').toBe(stage.wanted.size);
   const more = await waitForVitals(stage, before);
@@ -122,5 +123,14 @@ function findSecrets(stage: Stage): string[] {
 /** Whether edgeHub's own rules refuse it: what a fault has refused is no fault of the report's. */
 const isRefusable = ({ patch, jsonBytes }: Report): boolean =>
   findReportFault(patch, jsonBytes) !== undefined;
+
+/** Whether the desired version that reports speak of never falls. */
+function isAscending(reports: readonly Report[]): boolean {
+  const versions = reports.flatMap(({ patch }) => {
+    const { lastDesiredVersion } = toObject(patch);
+    return typeof lastDesiredVersion === 'number' ? [lastDesiredVersion] : [];
+  });
+  return versions.every((version, index) => version >= (versions[index - 1] ?? 0));
+}
 
 const toSeconds = (durationMs: number): number => Math.round(durationMs / 100) / 10;

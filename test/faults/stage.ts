@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { expect } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { NO_FAULTS } from '#lab/edge';
 import type { LabOptions } from '#lab/lab';
 import type { ModuleProcess } from '#lab/module';
@@ -34,7 +34,7 @@ export interface Stage extends Scene {
   /** The images that are wanted, by name, as desired has them. */
   readonly wanted: Map<string, unknown>;
   /** Wants an image of four layers from a slow registry, and waits until it is being pulled. @returns its name */
-  wantSlowly(): Promise<string>;
+  wantSlowly(options?: WantOptions): Promise<string>;
   /** Takes all faults back, wants just what every fault begins with, and waits until that is there. */
   settle(): Promise<void>;
   /** The module's process. @throws when none was started */
@@ -65,7 +65,12 @@ const SLOW_BYTES_PER_SECOND = 40_000;
 
 /** Opens a scene and starts the module; whoever opened it stops it. */
 export async function openStage(options: LabOptions = {}): Promise<Stage> {
-  const scene = await openScene({ ...options, environment: { ...RUNTIME, ...options.environment } });
+  const programPath = process.env['FAULTS_PROGRAM'];
+  const scene = await openScene({
+    ...(programPath === undefined ? {} : { programPath }),
+    ...options,
+    environment: { ...RUNTIME, ...options.environment },
+  });
   const { edge, registry } = scene;
   const wanted = new Map<string, unknown>([['hello', 'hello-world']]);
   let images = 0;
@@ -94,9 +99,9 @@ export async function openStage(options: LabOptions = {}): Promise<Stage> {
       stage.desireAll(settings);
       return own;
     },
-    async wantSlowly() {
+    async wantSlowly(options: WantOptions = {}) {
       registry.faults.bytesPerSecond = SLOW_BYTES_PER_SECOND;
-      const name = await stage.want({ layers: 4, layerBytes: 200_000 });
+      const name = await stage.want({ layers: 4, layerBytes: 200_000, ...options });
       await edge.waitForReported(() => Number(scene.image(name)['downloadedBytes']) > 0, 30_000);
       return name;
     },
@@ -129,7 +134,11 @@ export async function openStage(options: LabOptions = {}): Promise<Stage> {
       );
     },
     async until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 30_000) {
-      await expect.poll(condition, { timeout: deadlineMs, interval: 50, message: what }).toBe(true);
+      const lateAtMs = performance.now() + deadlineMs;
+      while (!(await condition())) {
+        if (performance.now() > lateAtMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+        await sleep(50);
+      }
     },
   });
   return stage;

@@ -1,4 +1,6 @@
 import { afterAll, expect, it } from 'vitest';
+import type { TaskMeta } from 'vitest';
+import type { LabOptions } from '#lab/lab';
 import type { Fault, FaultResult } from './fault.ts';
 import { playFault } from './play.ts';
 import { openStage } from './stage.ts';
@@ -18,9 +20,9 @@ const CLOSE_MS = 120_000;
 /**
  * One test for each fault, one after another on one stage with one module process; a fault with a lab of its own, and
  * whatever follows a failure, gets a new one.
+ * @param lab the kind of lab that they share
  */
-export function testFaults(faults: readonly Fault[]): void {
-  const isLong = process.env['FAULTS_FORM'] === 'long';
+export function testFaults(faults: readonly Fault[], lab: LabOptions = {}): void {
   let shared: Stage | undefined;
 
   async function close(stage: Stage | undefined): Promise<void> {
@@ -30,18 +32,50 @@ export function testFaults(faults: readonly Fault[]): void {
 
   afterAll(() => close(shared), CLOSE_MS);
 
-  it.for(
-    faults.filter((fault) => isLong || fault.isLong !== true).map((fault) => [fault.name, fault] as const),
-  )('%s', { timeout: isLong ? LONG_MS : SHORT_MS }, async ([, fault], { task }) => {
-    const stage = fault.lab === undefined ? (shared ??= await openStage()) : await openStage(fault.lab);
-    let result: FaultResult | undefined;
+  it.for(toRows(faults))('%s', { timeout: toTimeoutMs() }, async ([, fault], { task }) => {
+    const stage = fault.lab === undefined ? (shared ??= await openStage(lab)) : await openStage(fault.lab);
+    let isOver = false;
     try {
-      result = await playFault(stage, fault);
-      expect(result.outcome).toBe('passed');
+      expect((await testFault(stage, fault, task)).outcome).toBe('passed');
+      isOver = true;
     } finally {
-      task.meta.fault = { group: fault.group, name: fault.name, ...(result === undefined ? {} : { result }) };
-      if (result === undefined && process.env['FAULTS_SHOW'] !== undefined) console.log(stage.output);
-      if (result === undefined || stage !== shared) await close(stage);
+      if (!isOver || stage !== shared) await close(stage);
     }
   });
+}
+
+/** One test for each fault, all at the same time, each on a stage of its own: for those that mostly wait. */
+export function testFaultsTogether(faults: readonly Fault[], lab: LabOptions = {}): void {
+  it.concurrent.for(toRows(faults))('%s', { timeout: toTimeoutMs() }, async ([, fault], { task }) => {
+    const stage = await openStage(fault.lab ?? lab);
+    try {
+      expect((await testFault(stage, fault, task)).outcome).toBe('passed');
+    } finally {
+      await stage.stop();
+    }
+  });
+}
+
+const isLong = process.env['FAULTS_FORM'] === 'long';
+
+const toTimeoutMs = (): number => (isLong ? LONG_MS : SHORT_MS);
+
+const toRows = (faults: readonly Fault[]): (readonly [string, Fault])[] =>
+  faults.filter((fault) => isLong || fault.isLong !== true).map((fault) => [fault.name, fault] as const);
+
+async function testFault(
+  stage: Stage,
+  fault: Fault,
+  task: { readonly meta: TaskMeta },
+): Promise<FaultResult> {
+  const { group, name } = fault;
+  task.meta.fault = { group, name };
+  try {
+    const result = await playFault(stage, fault);
+    task.meta.fault = { group, name, result };
+    return result;
+  } catch (error) {
+    if (process.env['FAULTS_SHOW'] !== undefined) console.log(stage.output);
+    throw error;
+  }
 }
