@@ -39,9 +39,11 @@ export function takeDesired(book: Book, desired: DesiredState, nowMs: number, is
   book.desired = desired;
   if (isChanged) book.generation += 1;
   const images = new Map<string, ImageRecord>();
+  const latestMs = nowMs + desired.settings.retryMaxSeconds * 1000;
   for (const image of desired.images.values()) {
-    if (image.kind === 'image')
-      images.set(image.name, record.toRecord(book.images.get(image.name), image.spec, isChanged));
+    if (image.kind !== 'image') continue;
+    const kept = record.toRecord(book.images.get(image.name), image.spec, isChanged);
+    images.set(image.name, record.retriedBy(kept, latestMs));
   }
   replaceAll(book.images, images);
   const registries = new Map<string, RegistryRecord>();

@@ -180,6 +180,13 @@ export function shifted(record: ImageRecord, byMs: number): ImageRecord {
   };
 }
 
+/** No retry is later than `latestMs`: one that was remembered may come from a clock that was wrong. */
+export function retriedBy(record: ImageRecord, latestMs: number): ImageRecord {
+  const { failure } = record;
+  if (failure?.retryAtMs === undefined || failure.retryAtMs <= latestMs) return record;
+  return { ...record, failure: { ...failure, retryAtMs: latestMs } };
+}
+
 const toSeen = (
   record: ImageRecord,
   digest: string | undefined,

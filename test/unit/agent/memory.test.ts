@@ -102,6 +102,26 @@ describe('what is remembered', () => {
     expect(second.image('camera')).toMatchObject({ retryAt, attempts });
   });
 
+  it('puts no attempt off for longer than a retry delay, though the clock was years ahead before the restart', async () => {
+    const store = createMemoryStore();
+    const memory = { store, sealer: createFakeSealer() };
+    const engine = createFakeEngine();
+    const settings = { retryInitialSeconds: 60, retryMaxSeconds: 60 };
+    const first = startStage({ engine, memory });
+    first.clock.jump(5 * 365 * 86_400_000);
+    await first.desire({ camera: 'acme/camera:1' }, settings);
+    await first.clock.advance(5000);
+    expect(first.phases()).toEqual({ camera: 'Failed NotFound' });
+    await first.stop();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const second = startStage({ engine, memory });
+    await second.desire({ camera: 'acme/camera:1' }, settings);
+    expect(second.phases()).toEqual({ camera: 'Failed NotFound' });
+    await second.clock.advance(61_000);
+    expect(second.phases()).toEqual({ camera: 'Pulled' });
+  });
+
   it('is done without when it cannot be written or read', async () => {
     const store = createMemoryStore('not JSON {');
     store.refuses = true;
