@@ -18,6 +18,9 @@ const SHUTDOWN_MS = 9000;
 
 const EXIT_BAD_ENVIRONMENT = 2;
 
+const FORGOES =
+  'no storageFolder: after a restart nothing is pulled before edgeHub answers, retry times begin anew, and images pulled before stay though unlisted';
+
 await main();
 
 async function main(): Promise<void> {
@@ -25,6 +28,14 @@ async function main(): Promise<void> {
   const log = createLogger(environment.logLevel, (line) => process.stdout.write(line));
   // A log that nobody reads any more is no reason to end.
   process.stdout.on('error', () => undefined);
+  const ending = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      log.info({ signal: name }, 'ending');
+      ending.abort();
+      setTimeout(() => process.exit(0), SHUTDOWN_MS).unref();
+    });
+  }
   const { version } = packageJson;
   log.info(
     { version, node: process.version, engine: environment.dockerHost },
@@ -59,14 +70,6 @@ async function main(): Promise<void> {
   });
   hub.setMethods(agent.methods);
 
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(name, () => {
-      log.info({ signal: name }, 'ending');
-      ending.abort();
-      setTimeout(() => process.exit(0), SHUTDOWN_MS).unref();
-    });
-  }
   const closing = new AbortController();
   const connection = hub.run(closing.signal);
   await agent.run(ending.signal);
@@ -77,9 +80,12 @@ async function main(): Promise<void> {
 }
 
 function toMemory({ storageFolder, hub }: Environment, log: Logger): Pick<AgentDeps, 'memory'> {
-  if (storageFolder === undefined) return {};
+  if (storageFolder === undefined) {
+    log.info({}, FORGOES);
+    return {};
+  }
   const sealer = hub.kind === 'workload' ? createWorkloadSealer(hub) : noSealer;
-  return { memory: { store: createFileStore(storageFolder, log), sealer } };
+  return { memory: { store: createFileStore(storageFolder), sealer } };
 }
 
 function readEnvironment(): Environment {

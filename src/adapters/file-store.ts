@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Log, Store } from '#agent/ports';
+import type { Store } from '#agent/ports';
 
 const FILE_NAME = 'memory.json';
 
@@ -8,7 +8,7 @@ const FILE_NAME = 'memory.json';
  * Keeps one JSON document in a folder. It is written beside the old one, synced and renamed, so that a power cut leaves
  * one of the two.
  */
-export function createFileStore(folder: string, log: Log): Store {
+export function createFileStore(folder: string): Store {
   const path = join(folder, FILE_NAME);
   return {
     async load() {
@@ -16,12 +16,7 @@ export function createFileStore(folder: string, log: Log): Store {
         return JSON.parse(await readFile(path, 'utf8')) as unknown;
       } catch (error) {
         if (isMissing(error)) return undefined;
-        const { message } = error instanceof Error ? error : new Error(String(error));
-        log.warn(
-          { path, error: message },
-          'what was remembered cannot be read; the module starts without it',
-        );
-        return undefined;
+        throw error;
       }
     },
     async save(document) {

@@ -30,6 +30,8 @@ export interface ActionDeps {
   readonly log: Log;
   readonly toMoment: () => Moment;
   readonly ring: () => void;
+  /** Remembers what the book says now, before a pull begins. */
+  readonly remember: () => Promise<void>;
 }
 
 /** Makes the table of actions, empty. */

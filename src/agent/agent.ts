@@ -1,5 +1,5 @@
 import { createActions } from '#agent/actions';
-import { createBook, settleDemands, shiftTimes, takeEngineBack, takeObservation } from '#agent/book';
+import * as records from '#agent/book';
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
 import { createObserver } from '#agent/observe';
@@ -64,9 +64,10 @@ export function createAgent(deps: AgentDeps): Agent {
   const { hub, engine, clock, log } = deps;
   const steady = toSteady(clock);
   const wake = createWake(clock);
-  const book = createBook();
+  const book = records.createBook();
   const observer = createObserver(engine, steady);
-  const actions = createActions({ engine, observer, book, clock, log, toMoment, ring: wake.ring });
+  const remember = async (): Promise<void> => remembrance?.saveNow();
+  const actions = createActions({ engine, observer, book, clock, log, toMoment, ring: wake.ring, remember });
   const outlook = createOutlook();
   const toStatus = createStatus({
     version: deps.version,
@@ -120,13 +121,14 @@ export function createAgent(deps: AgentDeps): Agent {
     if (looked.kind === 'known' && observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
     if (!isTold(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
     view = looked;
+    if (looked.kind === 'known') records.settleInherited(book, looked.index);
     const { desired } = book;
     if (desired === undefined) {
       reporter.ring();
       const untilRecallMs = recallAtMs - clock.steadyMs();
       return nextLook(untilRecallMs > 0 ? clock.nowMs() + untilRecallMs : undefined);
     }
-    for (const image of takeObservation(book, looked, actions.running.pulls, toMoment())) {
+    for (const image of records.takeObservation(book, looked, actions.running.pulls, toMoment())) {
       log.warn({ image }, 'image vanished from the engine; it is pulled again');
     }
     const { running } = actions;
@@ -145,7 +147,7 @@ export function createAgent(deps: AgentDeps): Agent {
     const jumpMs = offsetMs - beforeMs;
     if (Math.abs(jumpMs) < LEAST_JUMP_MS) return;
     log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
-    shiftTimes(book, jumpMs);
+    records.shiftTimes(book, jumpMs);
   }
 
   /** Whether a look is to be acted on: one that failed after others succeeded may be the engine's restart. */
@@ -158,7 +160,7 @@ export function createAgent(deps: AgentDeps): Agent {
       }
       return true;
     }
-    if (looksFailed > 0) takeEngineBack(book);
+    if (looksFailed > 0) records.takeEngineBack(book);
     if (view?.kind === 'unavailable') log.info({}, 'the engine answers again');
     looksFailed = 0;
     return true;
@@ -167,7 +169,7 @@ export function createAgent(deps: AgentDeps): Agent {
   /** Does what was planned. @returns when to look again */
   function act(planned: Plan): number {
     if (planned.actions.length > 0) log.debug({ plan: planned.actions.map(formatAction) }, 'plan');
-    settleDemands(book, planned.settledDemands);
+    records.settleDemands(book, planned.settledDemands);
     for (const action of planned.actions) actions.start(action);
     const standings = new Map<string, Standing>(planned.standings);
     for (const name of actions.running.pulls.keys()) {

@@ -2,6 +2,7 @@ import type { DesiredState, ImageSpec } from '#core/desired-state';
 import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
 import { findImage } from '#core/presence';
+import type { ImageIndex } from '#core/presence';
 import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
 import type { EngineView, RunningPull } from '#core/world';
@@ -17,6 +18,10 @@ export interface Book {
   readonly registries: Map<string, RegistryRecord>;
   /** Names of images that this module pulled. */
   readonly owned: Set<string>;
+  /** Names that the pulls in flight bring, with the id of the image that has the name before; empty where none has. */
+  readonly claimed: Map<string, string>;
+  /** The same, of the pulls that were in flight when the module was killed, until the engine is seen. */
+  readonly inherited: Map<string, string>;
   readonly stalledAddresses: Set<string>;
 }
 
@@ -27,6 +32,8 @@ export function createBook(): Book {
     images: new Map(),
     registries: new Map(),
     owned: new Set(),
+    claimed: new Map(),
+    inherited: new Map(),
     stalledAddresses: new Set(),
   };
 }
@@ -132,6 +139,17 @@ export function toSpec(book: Book, name: string): ImageSpec | undefined {
 /** Remembers names of images that this module brought: they are its to clean up. */
 export function own(book: Book, names: Iterable<string>): void {
   for (const name of names) book.owned.add(name);
+}
+
+/** What pulls brought whose end the module did not live to see is its own too: the name is another image's now. */
+export function settleInherited(book: Book, { byName }: ImageIndex): void {
+  for (const [name, idBefore] of book.inherited) {
+    const image = byName.get(name);
+    if (image === undefined || image.id === idBefore) continue;
+    const repository = `${name.replace(/@.*|:[^/:]*$/, '')}@`;
+    own(book, [name, ...image.digests.filter((digest) => digest.startsWith(repository))]);
+  }
+  book.inherited.clear();
 }
 
 /** Changes the records of the desired images that are meant. */

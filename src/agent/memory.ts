@@ -13,6 +13,8 @@ export interface Remembrance {
   keepDesired(document: JsonObject, sha256: string): void;
   /** Something in the book may have changed. */
   readonly ring: () => void;
+  /** Saves what changed at once, before something is begun that must not be forgotten; waits for 2 s at most. */
+  saveNow(): Promise<void>;
   /** Saves what changed, at its own pace, until the signal aborts; then once more. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -37,6 +39,8 @@ export interface MemoryDeps {
 const SPACING_MS = 2000;
 /** A folder that refuses is tried again this often. */
 const RETRY_MS = 60_000;
+/** A disk that hangs holds nothing up for longer. */
+const PATIENCE_MS = 2000;
 
 /** Makes the remembrance; nothing is read or written yet. */
 export function createRemembrance({ store, sealer, book, clock, log }: MemoryDeps): Remembrance {
@@ -44,6 +48,7 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
   let desired: Memory['desired'];
   let saved = '';
   let isRefused = false;
+  let saving: Promise<unknown> = Promise.resolve();
 
   async function seal(document: JsonObject, sha256: string): Promise<void> {
     const { document: clear, passwords } = splitSecrets(document);
@@ -67,11 +72,25 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
     }
   }
 
+  async function read(): Promise<Memory | undefined> {
+    try {
+      const stored = await store.load();
+      const memory = parseMemory(stored);
+      if (stored !== undefined && memory === undefined) throw new Error('it is not what this version writes');
+      return memory;
+    } catch (error) {
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      log.warn({ error: message }, 'what was remembered cannot be read; the module starts without it');
+      return undefined;
+    }
+  }
+
   function toMemory(): Memory {
     return {
       version: 1,
       ...(desired === undefined ? {} : { desired }),
       owned: [...book.owned],
+      claimed: Object.fromEntries([...book.inherited, ...book.claimed]),
       images: Object.fromEntries([...book.images].map(([name, record]) => [name, toRemembered(record)])),
     };
   }
@@ -96,12 +115,23 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
     }
   }
 
+  /** One save after another: they write the same file. */
+  function saveInTurn(): Promise<number> {
+    const turn = saving.then(save);
+    saving = turn;
+    return turn;
+  }
+
   return {
     ring: wake.ring,
+    async saveNow() {
+      await Promise.race([saveInTurn(), clock.sleep(PATIENCE_MS, new AbortController().signal)]);
+    },
     async recall() {
-      const memory = parseMemory(await store.load());
+      const memory = await read();
       if (memory === undefined) return undefined;
       for (const name of memory.owned) book.owned.add(name);
+      for (const [name, id] of Object.entries(memory.claimed)) book.inherited.set(name, id);
       for (const [name, image] of Object.entries(memory.images)) {
         book.images.set(name, { ...image, checkedGeneration: -1, checkFailures: 0 });
       }
@@ -117,10 +147,10 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
     async run(signal) {
       while (!signal.aborted) {
         await wake.wait(Infinity, signal);
-        const againAtMs = await save();
+        const againAtMs = await saveInTurn();
         await clock.sleep(Math.max(againAtMs - clock.nowMs(), 0), signal);
       }
-      await save();
+      await saveInTurn();
     },
   };
 }

@@ -11,6 +11,8 @@ export interface Observer {
   readonly info: EngineInfo | undefined;
   /** The last look is older than a change that this module made itself: it must not be judged by. */
   readonly isStale: boolean;
+  /** The id that a name had in the last listing; empty where it had none. */
+  toId(name: string): string;
   /** The engine said that something changed: the next look asks it again. */
   invalidate(): void;
   /** This module changed something in the engine: the next look asks again, and a look under way is stale. */
@@ -36,6 +38,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   let info: EngineInfo | undefined;
   /** Absent: the engine is to be asked. */
   let index: ImageIndex | undefined;
+  let last: ImageIndex | undefined;
   let events = 0;
   let changes = 0;
   let changesAtListing = 0;
@@ -55,6 +58,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     const ids = new Set(images.map(({ id }) => id));
     for (const id of platforms.keys()) if (!ids.has(id)) platforms.delete(id);
     const listed = toImageIndex(images);
+    last = listed;
     // What changed while the engine answered may or may not be in its answer.
     if (events === eventsBefore && changes === changesAtListing) index = listed;
     return listed;
@@ -78,6 +82,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     get isStale() {
       return changes !== changesAtListing;
     },
+    toId: (name) => last?.byName.get(name)?.id ?? '',
     invalidate() {
       index = undefined;
       events += 1;

@@ -139,7 +139,7 @@ export type MethodHandlers = Readonly<Record<string, MethodHandler>>;
 
 /** One JSON document that outlives the process. */
 export interface Store {
-  /** What was saved last; undefined where there is nothing or nothing that can be read. Never rejects. */
+  /** What was saved last; undefined where there is nothing. Rejects where that cannot be read. */
   load(): Promise<unknown>;
   /** Replaces it whole: after a crash there is either the old one or the new one. Rejects where it cannot be written. */
   save(document: object): Promise<void>;

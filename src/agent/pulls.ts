@@ -51,6 +51,7 @@ export function createPullTable({
   log,
   toMoment,
   ring,
+  remember,
 }: ActionDeps): PullTable {
   const running = new Map<string, OwnPull>();
 
@@ -97,7 +98,9 @@ export function createPullTable({
     const reference = formatReference(spec.reference);
     running.set(name, pull);
     log.info({ image: name, reference }, 'pull started');
+    for (const brought of toNames(spec)) state.claimed.set(brought, observer.toId(brought));
     try {
+      await remember();
       const { signal } = pull.controller;
       const onLayer = pull.take;
       const pulled = await engine.pull({
@@ -116,6 +119,7 @@ export function createPullTable({
     } catch (error) {
       takeFailure(name, pull, access, error);
     } finally {
+      for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
       observer.change();
       ring();

@@ -37,6 +37,8 @@ const MemorySchema = z.object({
     .exactOptional(),
   /** Names of images that this module pulled. */
   owned: z.array(z.string()),
+  /** Names that the pulls in flight bring, with the id of the image that has the name before; empty where none has. */
+  claimed: z.record(z.string(), z.string()).default({}),
   images: z.record(z.string(), RememberedImage),
 });
 

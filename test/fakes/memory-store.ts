@@ -13,11 +13,7 @@ export function createMemoryStore(text = ''): MemoryStore {
     text,
     refuses: false,
     async load() {
-      try {
-        return JSON.parse(store.text) as unknown;
-      } catch {
-        return undefined;
-      }
+      return store.text === '' ? undefined : (JSON.parse(store.text) as unknown);
     },
     async save(document) {
       if (store.refuses) throw new Error('EROFS: read-only file system');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine } from '#test/fakes/fake-engine';
+import type { FakeEngine } from '#test/fakes/fake-engine';
 import { createFakeSealer, createMemoryStore } from '#test/fakes/memory-store';
 import { ADDRESS, startStage } from './stage.ts';
 
@@ -86,6 +87,39 @@ describe('what is remembered', () => {
     await desire({}, { unlisted: 'remove' });
     await clock.advance(1000);
     expect(engine.calls).toContain(`untag ${CAMERA}`);
+  });
+
+  describe('of a pull that the module was killed in', () => {
+    /** What was saved when the module was killed in mid-pull of the camera. */
+    async function killInMidPull(engine: FakeEngine) {
+      const store = createMemoryStore();
+      const stage = startStage({ engine, memory: { store, sealer: createFakeSealer() } });
+      await stage.desire({ camera: 'acme/camera:1' });
+      expect(stage.phases()).toEqual({ camera: 'Pulling' });
+      return { memory: { store: createMemoryStore(store.text), sealer: createFakeSealer() } };
+    }
+
+    it('is enough to remove later what the pull brought', async () => {
+      const engine = createFakeEngine();
+      engine.serve(CAMERA);
+      const { memory } = await killInMidPull(engine);
+      engine.pulls.at(-1)?.finish();
+      const { desire, clock } = startStage({ engine, memory });
+      await desire({}, { unlisted: 'remove' });
+      await clock.advance(1000);
+      expect(engine.calls).toContain(`untag ${CAMERA}`);
+    });
+
+    it('takes nothing that stood under the name before', async () => {
+      const engine = createFakeEngine();
+      engine.put(CAMERA);
+      engine.serve(CAMERA, { id: `sha256:${'c'.repeat(64)}`, digest: `sha256:${'d'.repeat(64)}` });
+      const { memory } = await killInMidPull(engine);
+      const { desire, clock } = startStage({ engine, memory });
+      await desire({}, { unlisted: 'remove' });
+      await clock.advance(1000);
+      expect(engine.calls.filter((call) => call.startsWith('untag'))).toEqual([]);
+    });
   });
 
   it('keeps the time of the next attempt over a restart with the same wishes', async () => {
