@@ -11,6 +11,8 @@ import type { ModuleProcess } from './module.ts';
 import { startRegistry } from './registry/registry.ts';
 import type { Registry } from './registry/registry.ts';
 
+type Environment = Readonly<Record<string, string>>;
+
 /** Which parts a lab has of its own. */
 export interface LabOptions {
   /** Default: one of the lab's own. */
@@ -19,8 +21,10 @@ export interface LabOptions {
   readonly startEngine?: (options: EngineOptions) => Promise<Engine>;
   /** Of the shipped program. Default `dist/main.js` below the working directory. */
   readonly programPath?: string;
-  /** Added to the module's environment. */
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Words before the command that starts the program, such as `setpriv` with its options. */
+  readonly launcher?: readonly string[];
+  /** Added to the module's environment; a function is told the lab's folder. */
+  readonly environment?: Environment | ((dir: string) => Environment);
   readonly log?: (line: string) => void;
 }
 
@@ -84,7 +88,7 @@ function assemble(parts: {
     DOCKER_HOST: engine.dockerHost,
     HTTP_PORT: '0',
     RELAY_PORT: '0',
-    ...options.environment,
+    ...toEnvironment(options.environment, dir),
   };
   endings.push(async () => {
     for (const module of modules) if (module.ending === undefined) await module.stop();
@@ -97,7 +101,8 @@ function assemble(parts: {
     ownEngine,
     environment,
     startModule() {
-      const module = startModule({ programPath: options.programPath ?? 'dist/main.js', environment });
+      const { programPath = 'dist/main.js', launcher = [] } = options;
+      const module = startModule({ programPath, environment, launcher });
       modules.push(module);
       return module;
     },
@@ -110,3 +115,7 @@ function assemble(parts: {
     stop,
   };
 }
+
+/** What a lab's options say of the environment. */
+export const toEnvironment = (environment: LabOptions['environment'], dir: string): Environment =>
+  typeof environment === 'function' ? environment(dir) : (environment ?? {});

@@ -9,6 +9,8 @@ export interface ModuleOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** Default: the Node that runs this. */
   readonly nodePath?: string;
+  /** Words before the command. What they name is to become the program, and not its parent. */
+  readonly launcher?: readonly string[];
 }
 
 /** The shipped program, running as its container would run it. */
@@ -28,10 +30,12 @@ const NODE_FLAGS = ['--disable-warning=DEP0169'];
 const KILL_AFTER_MS = 15_000;
 
 /** Starts the shipped program. Its environment holds nothing but what is given, and the path to programs. */
-export function startModule({ programPath, environment, nodePath }: ModuleOptions): ModuleProcess {
+export function startModule(options: ModuleOptions): ModuleProcess {
+  const { programPath, environment, nodePath = process.execPath, launcher = [] } = options;
   const chunks: Buffer[] = [];
   let ending: ModuleProcess['ending'];
-  const child: ChildProcess = spawn(nodePath ?? process.execPath, [...NODE_FLAGS, programPath], {
+  const [command = nodePath, ...args] = [...launcher, nodePath, ...NODE_FLAGS, programPath];
+  const child: ChildProcess = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...environment },
   });

@@ -62,7 +62,7 @@ export function createDelivery(faults: Readonly<RegistryFaults>): Delivery {
         let rest = chunk;
         while (rest.length > 0) {
           await waitWhile(() => faults.hang, parcel.signal);
-          const room = isBlob ? (faults.cutBlobAfterBytes ?? Infinity) - record.bytes : Infinity;
+          const room = toCut(faults, target) - record.bytes;
           if (room <= 0) {
             await flush(parcel);
             throw new Error('the connection is cut');
@@ -80,6 +80,12 @@ export function createDelivery(faults: Readonly<RegistryFaults>): Delivery {
       }
     },
   };
+}
+
+/** After how many bytes the connection breaks. */
+function toCut({ cutBlobAfterBytes: cut }: Readonly<RegistryFaults>, target: Target): number {
+  if (target.kind !== 'blob' || cut === undefined) return Infinity;
+  return typeof cut === 'number' ? cut : (cut.get(target.digest) ?? Infinity);
 }
 
 /** What was promised before the cut shall arrive. */

@@ -27,8 +27,10 @@ export interface RegistryFaults {
   /** The most that all connections get together. */
   totalBytesPerSecond: number | undefined;
 
-  /** The connection breaks after so many bytes of each answer for a blob. */
-  cutBlobAfterBytes: number | undefined;
+  /** The connection breaks after so many bytes of each answer for a blob; a map says it by digest. */
+  cutBlobAfterBytes: number | ReadonlyMap<string, number> | undefined;
+  /** A connection that breaks is reset (RST), where else it is closed. */
+  resets: boolean;
   /** The first byte of each answer for the blob is another. */
   corruptBlob: BlobChoice | undefined;
   /** 404, as of a registry that has the manifest and not yet the blob. */
@@ -51,6 +53,7 @@ export const NO_REGISTRY_FAULTS: Readonly<RegistryFaults> = {
   bytesPerSecond: undefined,
   totalBytesPerSecond: undefined,
   cutBlobAfterBytes: undefined,
+  resets: false,
   corruptBlob: undefined,
   missingBlob: undefined,
   ignoreRange: false,

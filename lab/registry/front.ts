@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
 import { createServer } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -13,24 +13,29 @@ export interface Front {
   start(): Promise<void>;
   /** Breaks all connections and refuses new ones. */
   stop(): Promise<void>;
+  /** Takes another certificate, for connections to come. @throws where it speaks plain HTTP */
+  renew(tls: TlsFiles): Promise<void>;
+}
+
+/** PEM files. */
+export interface TlsFiles {
+  readonly certificatePath: string;
+  readonly keyPath: string;
 }
 
 /** What {@link startFront} takes. */
 export interface FrontOptions {
   /** An address of this machine. */
   readonly host: string;
-  /** PEM files; plain HTTP without them. */
-  readonly tls?: { readonly certificatePath: string; readonly keyPath: string };
+  /** Plain HTTP without it. */
+  readonly tls?: TlsFiles;
   readonly onRequest: RequestListener;
 }
 
 /** Starts listening at a free port. */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const { host, tls, onRequest } = options;
-  const credentials =
-    tls === undefined
-      ? undefined
-      : { cert: await readFile(tls.certificatePath), key: await readFile(tls.keyPath) };
+  let credentials = tls === undefined ? undefined : await readCredentials(tls);
   const listen = async (port: number) => {
     const server =
       credentials === undefined ? createServer(onRequest) : createTlsServer(credentials, onRequest);
@@ -56,7 +61,21 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       stopping.closeAllConnections();
       await promise;
     },
+    async renew(files) {
+      if (credentials === undefined) throw new Error('a registry without TLS has no certificate to renew');
+      credentials = await readCredentials(files);
+      if (server instanceof TlsServer) server.setSecureContext(credentials);
+      server?.closeAllConnections();
+    },
   };
+}
+
+async function readCredentials({
+  certificatePath,
+  keyPath,
+}: TlsFiles): Promise<{ cert: Buffer; key: Buffer }> {
+  const [cert, key] = await Promise.all([readFile(certificatePath), readFile(keyPath)]);
+  return { cert, key };
 }
 
 /** Another program may hold the port for a moment, for a connection of its own. */

@@ -68,7 +68,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     // A connection that the client or a switch broke is nobody's error, and a broken registry behind looks the same.
-    await serve(request, response, gone.signal).catch(() => response.destroy());
+    await serve(request, response, gone.signal).catch(() => {
+      if (options.faults.resets) request.socket.resetAndDestroy();
+      else response.destroy();
+    });
   };
 }
 

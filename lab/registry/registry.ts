@@ -7,7 +7,7 @@ import { createContent } from './content.ts';
 import { createDelivery } from './delivery.ts';
 import type { RegistryFaults } from './faults.ts';
 import { NO_REGISTRY_FAULTS } from './faults.ts';
-import type { FrontOptions } from './front.ts';
+import type { FrontOptions, TlsFiles } from './front.ts';
 import { startFront } from './front.ts';
 import type { DenialStyle, RegistryAuth } from './guard.ts';
 import { createGuard } from './guard.ts';
@@ -57,6 +57,8 @@ export interface Registry extends RegistryContent {
   stop(): Promise<void>;
   /** Accepts connections again, at the same address. */
   start(): Promise<void>;
+  /** Serves another certificate from now on. @throws where it speaks plain HTTP */
+  renewCertificate(tls: TlsFiles): Promise<void>;
   /** Ends it for good. */
   close(): Promise<void>;
 }
@@ -142,6 +144,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       ),
     stop: () => front.stop(),
     start: () => front.start(),
+    renewCertificate: (files) => front.renew(files),
     async close() {
       await front.stop();
       await backing.close();
