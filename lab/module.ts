@@ -34,7 +34,7 @@ export function startModule(options: ModuleOptions): ModuleProcess {
   const { programPath, environment, nodePath = process.execPath, launcher = [] } = options;
   const chunks: Buffer[] = [];
   let ending: ModuleProcess['ending'];
-  const [command = nodePath, ...args] = [...launcher, nodePath, ...NODE_FLAGS, programPath];
+  const [command, ...args] = [...launcher, nodePath, ...NODE_FLAGS, programPath];
   const child: ChildProcess = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...environment },

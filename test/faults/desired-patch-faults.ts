@@ -94,7 +94,8 @@ function emptyTwin(name: string, more: Pick<Fault, 'isAtStart'>): Fault {
     name,
     ...more,
     async inject(stage) {
-      stage.desireAll({ unlisted: 'remove' });
+      stage.settings.set('unlisted', 'remove');
+      stage.desireAll();
       if (more.isAtStart !== true) await stage.waitForReady();
       before = (await stage.engine.images()).length;
       stage.edge.faults.emptyTwin = true;

@@ -4,6 +4,7 @@ import { NO_FAULTS } from '#lab/edge';
 import { desiredPatchFaults } from './desired-patch-faults.ts';
 import type { Fault } from './fault.ts';
 import { methodFaults } from './method-faults.ts';
+import { quickTime } from './quick-time.ts';
 import type { Stage } from './stage.ts';
 
 const group = 'edgeHub and workload API';
@@ -112,6 +113,60 @@ const silences: readonly Fault[] = [
   ),
 ];
 
+const unanswered: readonly Fault[] = [
+  edgeSwitch('twin requests are not answered', { dropTwinReplies: true }, { recoveryMs: 120_000 }),
+  edgeSwitch(
+    'the workload API does not answer a signature, at the start',
+    { signHangs: true },
+    { isAtStart: true, recoveryMs: 120_000 },
+  ),
+  edgeSwitch(
+    'the workload API does not answer the trust bundle, at the start',
+    { trustBundleHangs: true },
+    { isAtStart: true, recoveryMs: 120_000 },
+  ),
+];
+
+/** The SDK renews its token every 45 minutes: the module's time runs fast in the long form too. */
+const RENEWAL_FACTOR = 40;
+const RENEWAL_DEADLINE_MS = 150_000;
+
+const renewal = (name: string, inject: Fault['inject'], heal: Fault['heal']): Fault => ({
+  group,
+  name,
+  lab: quickTime(RENEWAL_FACTOR, 'both'),
+  isSlow: true,
+  inject,
+  async whileItLasts(stage) {
+    const before = countFailures(stage);
+    const hasFailed = (): boolean => countFailures(stage) >= before + 2;
+    await stage.until('two attempts in vain', hasFailed, RENEWAL_DEADLINE_MS);
+    return 'the token was not renewed; two attempts in vain';
+  },
+  heal,
+  recoveryMs: 120_000,
+});
+
+const healSwitches: Fault['heal'] = ({ edge }) => void Object.assign(edge.faults, NO_FAULTS);
+
+const renewals: readonly Fault[] = [
+  renewal(
+    'the token cannot be renewed: the workload API is away',
+    ({ edge }) => edge.stopWorkload(),
+    ({ edge }) => edge.startWorkload(),
+  ),
+  renewal(
+    'the token cannot be renewed: the workload API refuses (403)',
+    ({ edge }) => void (edge.faults.signStatus = 403),
+    healSwitches,
+  ),
+  renewal(
+    'the token cannot be renewed: the workload API does not answer',
+    ({ edge }) => void (edge.faults.signHangs = true),
+    healSwitches,
+  ),
+];
+
 const cuts: readonly Fault[] = [
   {
     group,
@@ -198,6 +253,8 @@ function toAuthorityFault(): Fault {
 export const edgeFaults: readonly Fault[] = [
   ...absences,
   ...silences,
+  ...unanswered,
+  ...renewals,
   ...cuts,
   ...refusals,
   ...desiredPatchFaults,

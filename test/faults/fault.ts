@@ -1,5 +1,4 @@
-import type { LabOptions } from '#lab/lab';
-import type { Stage } from './stage.ts';
+import type { Stage, StageOptions } from './stage.ts';
 
 /** What a fault happens to; also a heading of docs/reliability.md. */
 export type FaultGroup = 'edgeHub and workload API' | 'registry' | 'engine' | 'the module itself';
@@ -14,8 +13,10 @@ export interface Fault {
   readonly name: string;
   /** Only in the long form: it takes minutes. */
   readonly isLong?: boolean;
+  /** It mostly waits: it is played beside others like it, each in a lab of its own. */
+  readonly isSlow?: boolean;
   /** It has a lab of its own, of this kind. Default: it shares one lab and module process with the others of its file. */
-  readonly lab?: LabOptions;
+  readonly lab?: StageOptions;
   /** The module is stopped before `inject` and started after it. */
   readonly isAtStart?: boolean;
   /** Begins it. May want images first (`stage.want`) and wait until they are being pulled. */
@@ -37,12 +38,16 @@ export interface Fault {
   afterwards?(stage: Stage): Promise<string>;
 }
 
-/** What became of a fault, as JSON has it. */
+/** What became of a fault; of one that failed no more is known. */
+export type FaultOutcome =
+  FaultResult | (Pick<FaultResult, 'group' | 'name'> & { readonly outcome: 'failed' });
+
+/** What was seen of a fault, as JSON has it. */
 export interface FaultResult {
   readonly group: FaultGroup;
   readonly name: string;
   readonly form: 'short' | 'long';
-  readonly outcome: 'passed' | 'failed';
+  readonly outcome: 'passed';
   readonly seen: string;
   /** From `inject` to `heal`. */
   readonly lastedSeconds: number;
@@ -51,6 +56,8 @@ export interface FaultResult {
   /** Images that were wanted at the end, and those of them that the engine had. */
   readonly wanted: number;
   readonly inEngine: number;
+  /** How often what is reported was compared with what the engine has. */
+  readonly looks: number;
   /** Reports that edgeHub's own rules refuse; not those that only the fault had it refuse. */
   readonly reportsRefused: number;
   /** Places where a password or a token stood. */

@@ -28,6 +28,7 @@ export async function playFault(stage: Stage, fault: Fault): Promise<FaultResult
   const truth = watchTruth(stage);
   const beganAtMs = performance.now();
   let healedAtMs = beganAtMs;
+  let looks = 0;
   const seen: string[] = [];
   try {
     if (fault.isAtStart === true) await stage.process().stop();
@@ -47,7 +48,8 @@ export async function playFault(stage: Stage, fault: Fault): Promise<FaultResult
     await fault.heal(stage);
     throw error;
   } finally {
-    const { lies } = await truth.stop();
+    const { lies, ...watched } = await truth.stop();
+    ({ looks } = watched);
     expect(lies, 'reported and not so').toEqual([]);
   }
   const readyAtMs = performance.now();
@@ -69,6 +71,7 @@ export async function playFault(stage: Stage, fault: Fault): Promise<FaultResult
     healedSeconds: toSeconds(readyAtMs - healedAtMs),
     wanted: stage.wanted.size,
     inEngine,
+    looks,
     reportsRefused: stage.edge.reports.slice(reports).filter(isRefusable).length,
     secretsFound: secrets.length,
     ...more,

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NO_FAULTS } from '#lab/edge';
+import { toEnvironment } from '#lab/lab';
 import type { LabOptions } from '#lab/lab';
 import type { ModuleProcess } from '#lab/module';
 import { NO_REGISTRY_FAULTS } from '#lab/registry/faults';
+import type { Registry } from '#lab/registry/registry';
 import { openScene, toObject, toPhases } from '#test/e2e/scene';
 import type { Scene } from '#test/e2e/scene';
 
@@ -19,8 +21,6 @@ export interface WantOptions {
   readonly layerBytes?: number;
   /** More of the entry in `images`. */
   readonly entry?: Json;
-  /** More settings, for as long as the fault lasts and until it is over. */
-  readonly settings?: Json;
 }
 
 /** What faults are played on: a scene whose module is ready, and what is wanted of it. */
@@ -29,10 +29,20 @@ export interface Stage extends Scene {
   readonly isLong: boolean;
   /** Pushes a new image and wants it besides all others. @returns its name */
   want(options?: WantOptions): Promise<string>;
-  /** Sets desired to what is wanted, and more; for changes that are not made by `want`. */
-  desireAll(settings?: Json, more?: Json): void;
+  /** Sets desired to `wanted`, `registries` and `settings`; for changes that are not made by `want`. */
+  desireAll(): void;
   /** The images that are wanted, by name, as desired has them. */
   readonly wanted: Map<string, unknown>;
+  /** As desired has them; first just `plant`. */
+  readonly registries: Map<string, Json>;
+  /** Over short delays, until the fault is over. */
+  readonly settings: Map<string, unknown>;
+  /** Wants so many images besides, which are one under many tags. */
+  wantMany(count: number): Promise<void>;
+  /** One more registry, which asks for no password; always the same. */
+  openRegistry(): Promise<Registry>;
+  /** The image that was wanted last. */
+  latest(): string;
   /** Wants an image of four layers from a slow registry, and waits until it is being pulled. @returns its name */
   wantSlowly(options?: WantOptions): Promise<string>;
   /** Takes all faults back, wants just what every fault begins with, and waits until that is there. */
@@ -51,6 +61,12 @@ export interface Stage extends Scene {
   until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs?: number): Promise<void>;
 }
 
+/** The kind of lab that a fault is played in. */
+export interface StageOptions extends LabOptions {
+  /** Over short delays, for all faults of this lab. */
+  readonly settings?: Json;
+}
+
 /** Quick enough for a test, and otherwise what a site may set. */
 export const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 3, reportIntervalSeconds: 1 };
 
@@ -64,41 +80,55 @@ const RUNTIME = {
 const SLOW_BYTES_PER_SECOND = 40_000;
 
 /** Opens a scene and starts the module; whoever opened it stops it. */
-export async function openStage(options: LabOptions = {}): Promise<Stage> {
+export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const programPath = process.env['FAULTS_PROGRAM'];
   const scene = await openScene({
     ...(programPath === undefined ? {} : { programPath }),
     ...options,
-    environment: { ...RUNTIME, ...options.environment },
+    environment: (dir) => ({ ...RUNTIME, ...toEnvironment(options.environment, dir) }),
   });
   const { edge, registry } = scene;
-  const wanted = new Map<string, unknown>([['hello', 'hello-world']]);
+  const hello = { image: 'hello-world', registry: 'plant' };
+  const wanted = new Map<string, unknown>([['hello', hello]]);
+  const registries = new Map<string, Json>([['plant', scene.plant]]);
+  const settings = new Map<string, unknown>();
   let images = 0;
+  let open: Promise<Registry> | undefined;
   const restarts = { count: 0 };
 
   const stage: Stage = Object.assign(scene, {
     isLong: process.env['FAULTS_FORM'] === 'long',
     wanted,
-    desireAll(settings: Json = {}, more: Json = {}) {
-      edge.setDesired({
-        schemaVersion: '1.0',
-        registryCredentials: { plant: scene.plant },
-        images: Object.fromEntries(wanted),
-        settings: { ...QUICK, ...settings },
-        ...more,
-      } as never);
+    registries,
+    settings,
+    desireAll() {
+      const quick = { ...QUICK, ...options.settings, ...Object.fromEntries(settings) };
+      scene.desire(Object.fromEntries(wanted), quick, Object.fromEntries(registries));
     },
-    async want({ name, layers = 1, layerBytes = 50_000, entry, settings }: WantOptions = {}) {
+    latest: () => [...wanted.keys()].at(-1) ?? '',
+    async want({ name, layers = 1, layerBytes = 50_000, entry }: WantOptions = {}) {
       images += 1;
       const own = name ?? `image-${images}`;
       // A tag of its own each time: no layer is there already.
       const reference = `acme/${own.toLowerCase()}:${images}`;
       const seeds = Array.from({ length: layers }, () => randomBytes(8).toString('hex'));
       await scene.push(reference, seeds, layerBytes);
-      wanted.set(own, entry === undefined ? reference : { image: reference, ...entry });
-      stage.desireAll(settings);
+      wanted.delete(own);
+      wanted.set(own, { image: reference, registry: 'plant', ...entry });
+      stage.desireAll();
       return own;
     },
+    async wantMany(count: number) {
+      images += 1;
+      await scene.push(`acme/many:${images}`, [`many-${images}`], 20_000);
+      for (let index = 1; index <= count; index += 1) {
+        const tag = `${images}-${index}`;
+        await registry.tag('acme/many', String(images), tag);
+        wanted.set(`many-${index}`, { image: `acme/many:${tag}`, registry: 'plant' });
+      }
+      stage.desireAll();
+    },
+    openRegistry: () => (open ??= scene.startOpenRegistry()),
     async wantSlowly(options: WantOptions = {}) {
       registry.faults.bytesPerSecond = SLOW_BYTES_PER_SECOND;
       const name = await stage.want({ layers: 4, layerBytes: 200_000, ...options });
@@ -108,7 +138,12 @@ export async function openStage(options: LabOptions = {}): Promise<Stage> {
     async settle() {
       Object.assign(edge.faults, NO_FAULTS);
       Object.assign(registry.faults, NO_REGISTRY_FAULTS);
-      for (const name of wanted.keys()) if (name !== 'hello') wanted.delete(name);
+      wanted.clear();
+      wanted.set('hello', hello);
+      registries.clear();
+      registries.set('plant', scene.plant);
+      settings.clear();
+      scene.setPasswords(scene.passwords.one, scene.passwords.two);
       stage.desireAll();
       if (scene.module === undefined || scene.module.ending !== undefined) scene.startModule();
       await scene.waitForReady(60_000);

@@ -1,15 +1,14 @@
 import { afterAll, expect, it } from 'vitest';
 import type { TaskMeta } from 'vitest';
-import type { LabOptions } from '#lab/lab';
 import type { Fault, FaultResult } from './fault.ts';
 import { playFault } from './play.ts';
 import { openStage } from './stage.ts';
-import type { Stage } from './stage.ts';
+import type { Stage, StageOptions } from './stage.ts';
 
 declare module 'vitest' {
   interface TaskMeta {
     /** For the reporter that writes the results down. */
-    fault?: { readonly group: string; readonly name: string; readonly result?: FaultResult };
+    fault?: Pick<FaultResult, 'group' | 'name'> & { readonly result?: FaultResult };
   }
 }
 
@@ -22,7 +21,7 @@ const CLOSE_MS = 120_000;
  * whatever follows a failure, gets a new one.
  * @param lab the kind of lab that they share
  */
-export function testFaults(faults: readonly Fault[], lab: LabOptions = {}): void {
+export function testFaults(faults: readonly Fault[], lab: StageOptions = {}): void {
   let shared: Stage | undefined;
 
   async function close(stage: Stage | undefined): Promise<void> {
@@ -45,7 +44,7 @@ export function testFaults(faults: readonly Fault[], lab: LabOptions = {}): void
 }
 
 /** One test for each fault, all at the same time, each on a stage of its own: for those that mostly wait. */
-export function testFaultsTogether(faults: readonly Fault[], lab: LabOptions = {}): void {
+export function testFaultsTogether(faults: readonly Fault[], lab: StageOptions = {}): void {
   it.concurrent.for(toRows(faults))('%s', { timeout: toTimeoutMs() }, async ([, fault], { task }) => {
     const stage = await openStage(fault.lab ?? lab);
     try {

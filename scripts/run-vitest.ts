@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestCounts } from './test-counts.ts';
+
+/** What {@link runVitest} takes. */
+export interface VitestOptions {
+  /** After `vitest run`. */
+  readonly args: readonly string[];
+  /** Words before the command, such as those of a namespace. */
+  readonly launcher?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs tests in the foreground. One that ends without saying how many there were counts as a failed test. */
+export async function runVitest({ args, launcher = [], env = {} }: VitestOptions): Promise<TestCounts> {
+  const dir = await mkdtemp(join(tmpdir(), 'test-counts-'));
+  const path = join(dir, 'counts.json');
+  const words = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default'];
+  const [command = process.execPath, ...rest] = [...launcher, process.execPath, ...words];
+  try {
+    const child = spawn(command, [...rest, '--reporter=./scripts/test-counts.ts', ...args], {
+      stdio: 'inherit',
+      env: { ...process.env, ...env, TEST_COUNTS: path },
+    });
+    const [status] = (await once(child, 'exit')) as [number | null];
+    const counts = await readCounts(path);
+    // Vitest may also fail for what is no test's doing.
+    const isUnexplained = status !== 0 && counts.failed === 0;
+    return isUnexplained ? { ...counts, failed: 1 } : counts;
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function readCounts(path: string): Promise<TestCounts> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as TestCounts;
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+/** Ends a run with the one line that says it all: `N passed, N failed`, and how many were skipped if any were. */
+export function closeTests(counts: readonly TestCounts[]): void {
+  const sum = (key: keyof TestCounts): number => counts.reduce((total, count) => total + count[key], 0);
+  const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
+  process.exitCode = sum('failed') > 0 ? 1 : 0;
+  process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed${skipped}\n`);
+}
