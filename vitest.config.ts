@@ -29,7 +29,16 @@ export default defineConfig({
           ...onRealParts,
         },
       },
-      { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...onRealParts } },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          ...onRealParts,
+          // Each group has a lab of its own, and they mostly wait.
+          fileParallelism: true,
+          maxWorkers: 4,
+        },
+      },
     ],
   },
 });

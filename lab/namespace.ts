@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
 
 /**
  * An address that is this machine's own and not on loopback, which engines treat otherwise; of a block that is no
@@ -72,6 +76,22 @@ export async function trustAuthority(address: string, certificatePem: string): P
   const dir = join(DOCKER, 'certs.d', address);
   await mkdir(dir, { recursive: true });
   await writeFile(join(dir, 'ca.crt'), certificatePem);
+}
+
+/**
+ * Lets no packet to or from a TCP port through, as a link that died does: nobody is told.
+ * @returns lets them through again
+ * @throws outside of a namespace
+ */
+export async function cutLink(port: number): Promise<() => Promise<void>> {
+  requireNamespace();
+  const change = async (word: '--append' | '--delete'): Promise<void> => {
+    for (const end of ['--dport', '--sport']) {
+      await run('iptables', ['-w', word, 'INPUT', '-p', 'tcp', end, String(port), '-j', 'DROP']);
+    }
+  };
+  await change('--append');
+  return () => change('--delete');
 }
 
 function requireNamespace(): void {

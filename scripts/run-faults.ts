@@ -8,7 +8,7 @@ import { runVitest } from './run-vitest.ts';
 import type { TestCounts } from './test-counts.ts';
 
 /** The packages that the fault suite needs beside the lab's. */
-const PACKAGES = { ip: 'iproute2', faketime: 'faketime' };
+const PACKAGES = { ip: 'iproute2', iptables: 'iptables', faketime: 'faketime' };
 
 /** What {@link runFaults} takes. */
 export interface FaultRunOptions {

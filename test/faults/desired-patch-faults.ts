@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Fault } from './fault.ts';
 import type { Stage } from './stage.ts';
@@ -87,6 +88,18 @@ export const desiredPatchFaults: readonly Fault[] = [
   emptyTwin('edgeHub answers with an empty twin without $version, at the start', { isAtStart: true }),
 ];
 
+/** How many images the engine has, once nothing is being removed of what faults before wanted. */
+async function countAtRest({ engine, until }: Stage): Promise<number> {
+  let count = -1;
+  await until('an engine at rest', async () => {
+    const before = count;
+    await sleep(2000);
+    count = (await engine.images()).length;
+    return count === before;
+  });
+  return count;
+}
+
 function emptyTwin(name: string, more: Pick<Fault, 'isAtStart'>): Fault {
   let before = 0;
   return {
@@ -97,7 +110,7 @@ function emptyTwin(name: string, more: Pick<Fault, 'isAtStart'>): Fault {
       stage.settings.set('unlisted', 'remove');
       stage.desireAll();
       if (more.isAtStart !== true) await stage.waitForReady();
-      before = (await stage.engine.images()).length;
+      before = await countAtRest(stage);
       stage.edge.faults.emptyTwin = true;
       stage.edge.cutConnections();
     },

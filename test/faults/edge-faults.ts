@@ -130,8 +130,14 @@ const unanswered: readonly Fault[] = [
 /** The SDK renews its token every 45 minutes: the module's time runs fast in the long form too. */
 const RENEWAL_FACTOR = 40;
 const RENEWAL_DEADLINE_MS = 150_000;
+const TOKEN_LIFETIME_MS = 3_600_000;
 
-const renewal = (name: string, inject: Fault['inject'], heal: Fault['heal']): Fault => ({
+const renewal = (
+  name: string,
+  inject: Fault['inject'],
+  heal: Fault['heal'],
+  untilExpired: (stage: Stage) => Promise<void> = async () => undefined,
+): Fault => ({
   group,
   name,
   lab: quickTime(RENEWAL_FACTOR, 'both'),
@@ -139,6 +145,7 @@ const renewal = (name: string, inject: Fault['inject'], heal: Fault['heal']): Fa
   inject,
   async whileItLasts(stage) {
     const before = countFailures(stage);
+    await untilExpired(stage);
     const hasFailed = (): boolean => countFailures(stage) >= before + 2;
     await stage.until('two attempts in vain', hasFailed, RENEWAL_DEADLINE_MS);
     return 'the token was not renewed; two attempts in vain';
@@ -146,6 +153,12 @@ const renewal = (name: string, inject: Fault['inject'], heal: Fault['heal']): Fa
   heal,
   recoveryMs: 120_000,
 });
+
+/** Of a renewal that is under way for ever nobody hears, until edgeHub drops a client whose token has expired. */
+async function dropExpired({ edge }: Stage): Promise<void> {
+  await sleep(TOKEN_LIFETIME_MS / RENEWAL_FACTOR);
+  edge.cutConnections();
+}
 
 const healSwitches: Fault['heal'] = ({ edge }) => void Object.assign(edge.faults, NO_FAULTS);
 
@@ -164,6 +177,7 @@ const renewals: readonly Fault[] = [
     'the token cannot be renewed: the workload API does not answer',
     ({ edge }) => void (edge.faults.signHangs = true),
     healSwitches,
+    dropExpired,
   ),
 ];
 

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { cutLink } from '#lab/namespace';
 import { NO_REGISTRY_FAULTS } from '#lab/registry/faults';
 import type { RegistryFaults } from '#lab/registry/faults';
 import { makeImage } from '#test/e2e/scene';
@@ -80,37 +81,63 @@ const absences: readonly Fault[] = [
 
 const STALL_SECONDS = 10;
 
+/** Three images of the registry are being pulled, and hold all places that the engine has for layers. */
+async function holdPlaces(stage: Stage, layers: number): Promise<void> {
+  const { settings, registry } = stage;
+  settings.set('stallTimeoutSeconds', STALL_SECONDS);
+  settings.set('maxConcurrentPulls', 3);
+  registry.faults.bytesPerSecond = 20_000;
+  for (let count = 0; count < 4; count += 1) await stage.want({ layers, layerBytes: 300_000 });
+  const underWay = (): number => stage.requests('layers').filter(({ bytes }) => bytes > 0).length;
+  await stage.until('three layers under way', () => underWay() >= 3);
+}
+
 /** Rule 10: what hangs at one registry takes no place from another for long. */
-const stall: Fault = {
-  group,
-  name: 'a half-open registry holds all places of the engine, and another registry’s image is wanted',
-  ...slow,
-  async inject(stage) {
-    const { settings, registry } = stage;
-    settings.set('stallTimeoutSeconds', STALL_SECONDS);
-    settings.set('maxConcurrentPulls', 3);
-    registry.faults.bytesPerSecond = 20_000;
-    for (let count = 0; count < 4; count += 1) await stage.want({ layers: 3, layerBytes: 300_000 });
-    // A layer whose first byte it waits for the engine cannot give up: docs/reliability.md says so.
-    await stage.until(
-      'three layers under way',
-      () => stage.requests('layers').filter(({ bytes }) => bytes > 0).length >= 3,
-    );
-    registry.faults.hang = true;
+async function pullFromAnother(stage: Stage): Promise<string> {
+  const open = await stage.openRegistry();
+  await open.push(await makeImage([`open-${stage.latest()}`]), 'acme/open', '1');
+  stage.wanted.set('open', { image: `${open.address}/acme/open:1`, priority: -100 });
+  const beganAtMs = performance.now();
+  stage.desireAll();
+  await stage.waitForPhase('open', 'Pulled', (STALL_SECONDS + 60) * 1000);
+  const seconds = Math.round((performance.now() - beganAtMs) / 1000);
+  return `the other image was pulled after ${seconds} s, with stallTimeoutSeconds ${STALL_SECONDS}`;
+}
+
+function deadLink(): Fault {
+  let restore: (() => Promise<void>) | undefined;
+  return {
+    group,
+    name: 'the link to the registry dies while it holds all places of the engine, and another registry’s image is wanted',
+    ...slow,
+    async inject(stage) {
+      await holdPlaces(stage, 2);
+      restore = await cutLink(Number(stage.registry.address.split(':')[1]));
+    },
+    whileItLasts: pullFromAnother,
+    async heal(stage) {
+      await restore?.();
+      restore = undefined;
+      healRegistry(stage);
+    },
+  };
+}
+
+const stalls: readonly Fault[] = [
+  deadLink(),
+  {
+    group,
+    name: 'the registry stops in its tracks while it holds all places of the engine, and another registry’s image is wanted',
+    ...slow,
+    async inject(stage) {
+      // One layer each: what waits for a place in the engine gets one, and hangs there. docs/reliability.md says so.
+      await holdPlaces(stage, 1);
+      stage.registry.faults.hang = true;
+    },
+    whileItLasts: pullFromAnother,
+    heal: healRegistry,
   },
-  async whileItLasts(stage) {
-    const open = await stage.openRegistry();
-    const image = await makeImage([`open-${stage.latest()}`]);
-    await open.push(image, 'acme/open', '1');
-    stage.wanted.set('open', { image: `${open.address}/acme/open:1`, priority: -100 });
-    const beganAtMs = performance.now();
-    stage.desireAll();
-    await stage.waitForPhase('open', 'Pulled', (STALL_SECONDS + 60) * 1000);
-    const seconds = Math.round((performance.now() - beganAtMs) / 1000);
-    return `pulled after ${seconds} s, with stallTimeoutSeconds ${STALL_SECONDS}`;
-  },
-  heal: healRegistry,
-};
+];
 
 /** A cut at every tenth of a layer, each in an image of its own. */
 const cuts: Fault = {
@@ -148,7 +175,7 @@ const cuts: Fault = {
 /** What can happen on the way to the registry, and at its address. */
 export const registryFaults: readonly Fault[] = [
   ...absences,
-  stall,
+  ...stalls,
   layerSwitch(
     'the connection is reset in mid-blob',
     { cutBlobAfterBytes: 20_000, resets: true },
