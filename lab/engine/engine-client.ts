@@ -128,7 +128,10 @@ async function pull(dockerHost: DockerHost, reference: string, options: PullOpti
 function toEngineImage(image: ListedImage): EngineImage {
   return {
     id: image.Id,
-    references: (image.RepoTags ?? []).filter((name) => name !== '<none>:<none>').toSorted(),
+    // The containerd store counts the name that an image was pulled by as a tag, even if it is a digest.
+    references: (image.RepoTags ?? [])
+      .filter((name) => name !== '<none>:<none>' && !name.includes('@'))
+      .toSorted(),
     digests: (image.RepoDigests ?? []).filter((name) => name !== '<none>@<none>').toSorted(),
     sizeBytes: image.Size,
   };

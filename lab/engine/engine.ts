@@ -1,13 +1,13 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { LabProcess } from '../processes.ts';
-import { startProcess } from '../processes.ts';
 import { findProgram } from '../programs.ts';
 import { makeSocketDir } from '../socket-dir.ts';
 import type { EngineClient } from './engine-client.ts';
 import { createEngineClient } from './engine-client.ts';
+import { seeEtcDir } from './etc-dir.ts';
+import { runEngine } from './run-engine.ts';
 
 /** What {@link startEngine} takes. */
 export interface EngineOptions {
@@ -17,6 +17,11 @@ export interface EngineOptions {
   readonly dockerdPath?: string;
   /** Keeps images in containerd instead of a graph driver, from Docker 24 on. Default: the engine's own. */
   readonly containerdSnapshotter?: boolean;
+  /**
+   * An existing folder that the engine sees in the place of `/etc/docker`: its `certs.d/<host:port>/*.crt` are looked at
+   * with each request. Default: the machine's, which has to be there in any case.
+   */
+  readonly etcDir?: string;
   /** Further entries of daemon.json, such as `max-concurrent-downloads` or `insecure-registries`. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -56,66 +61,27 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const socketPath = join(runDir, 'docker.sock');
   await mkdir(dataRoot, { recursive: true });
   await writeFile(configPath, JSON.stringify(toDaemonConfig(options)));
-  const client = createEngineClient(`unix://${socketPath}`);
-
-  const cleanUp = async () => {
-    await unmountBelow([dataRoot, execRoot]);
-    // With it goes the pid of a dockerd that was killed, which a later process may have.
-    await rm(runDir, { recursive: true, force: true });
-  };
-  const start = async () => {
-    await mkdir(runDir, { recursive: true });
-    return startProcess({
-      command: dockerdPath,
-      args: [
-        `--config-file=${configPath}`,
-        `--host=unix://${socketPath}`,
-        `--data-root=${dataRoot}`,
-        `--exec-root=${execRoot}`,
-        `--pidfile=${join(runDir, 'docker.pid')}`,
-        '--bridge=none',
-        '--iptables=false',
-        '--ip6tables=false',
-        '--ip-masq=false',
-        '--ip-forward=false',
-      ],
-      env: { PATH: `${dirname(dockerdPath)}${delimiter}${process.env['PATH'] ?? ''}` },
-      logPath,
-      isReady: () =>
-        client.version().then(
-          () => true,
-          () => false,
-        ),
-    }).catch(async (error: unknown) => {
-      await cleanUp();
-      throw error;
-    });
-  };
-  const stop = async () => {
-    await dockerd.stop();
-    await cleanUp();
-  };
-  let dockerd: LabProcess = await start();
-
-  return {
-    ...client,
+  const args = [
+    `--config-file=${configPath}`,
+    `--host=unix://${socketPath}`,
+    `--data-root=${dataRoot}`,
+    `--exec-root=${execRoot}`,
+    `--pidfile=${join(runDir, 'docker.pid')}`,
+    '--bridge=none',
+    '--iptables=false',
+    '--ip6tables=false',
+    '--ip-masq=false',
+    '--ip-forward=false',
+  ];
+  return runEngine({
+    ...seeEtcDir(options.etcDir, { command: dockerdPath, args }),
+    env: { PATH: `${dirname(dockerdPath)}${delimiter}${process.env['PATH'] ?? ''}` },
     socketPath,
     dataRoot,
     logPath,
-    get pid() {
-      return dockerd.pid;
-    },
-    pause: () => dockerd.signal('SIGSTOP'),
-    resume: () => dockerd.signal('SIGCONT'),
-    stop,
-    async start() {
-      if (dockerd.ending !== undefined) dockerd = await start();
-    },
-    async restart() {
-      await stop();
-      dockerd = await start();
-    },
-  };
+    runDir,
+    cleanUp: () => unmountBelow([dataRoot, execRoot]),
+  });
 }
 
 /**
