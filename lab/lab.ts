@@ -19,6 +19,8 @@ export interface LabOptions {
   readonly engine?: EngineClient & { readonly dockerHost: string };
   /** Starts the lab's own engine. Default: a private dockerd, the machine's. */
   readonly startEngine?: (options: EngineOptions) => Promise<Engine>;
+  /** Where the registry listens, and its name in references. Default `127.0.0.1`. */
+  readonly registryHost?: string;
   /** Of the shipped program. Default `dist/main.js` below the working directory. */
   readonly programPath?: string;
   /** Words before the command that starts the program, such as `setpriv` with its options. */
@@ -57,7 +59,10 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   try {
     const edge = await startEdge({ dir, ...(options.log === undefined ? {} : { log: options.log }) });
     endings.push(() => edge.stop());
-    const registry = await startRegistry({ dir: join(dir, 'registry') });
+    const registry = await startRegistry({
+      dir: join(dir, 'registry'),
+      ...(options.registryHost === undefined ? {} : { host: options.registryHost }),
+    });
     endings.push(() => registry.close());
     const ownEngine =
       options.engine === undefined ? await (options.startEngine ?? startEngine)({ dir }) : undefined;

@@ -12,7 +12,7 @@ import { NO_REGISTRY_FAULTS } from '#lab/registry/faults';
 import type { Registry } from '#lab/registry/registry';
 import { startRegistry } from '#lab/registry/registry';
 import type { EngineHarness } from '#test/conformance/engine-bench';
-import { startTestEngine } from '#test/engine-under-test';
+import { REGISTRY_HOST, startTestEngine } from '#test/engine-under-test';
 
 /** The adapter before a dockerd of its own and the lab's registry. */
 export interface RealHarness extends EngineHarness {
@@ -28,7 +28,7 @@ export async function startRealHarness(): Promise<RealHarness> {
   const dir = await mkdtemp(join(tmpdir(), 'engine-conformance-'));
   const [dockerd, registry] = await Promise.all([
     startTestEngine({ dir }),
-    startRegistry({ dir: join(dir, 'registry') }),
+    startRegistry({ dir: join(dir, 'registry'), host: REGISTRY_HOST }),
   ]);
   const repositories = new Set<string>();
   const allow = (): void => {

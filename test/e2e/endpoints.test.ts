@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { startEngine } from '#lab/engine/engine';
 import { startEngineFilter } from '#lab/engine/filter';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startTestEngine } from '#test/engine-under-test';
 import { startScene, toObject } from './scene.ts';
 
 /** The table of docs/security.md. */
@@ -16,7 +16,7 @@ async function readEndpoints(): Promise<string[]> {
 test('needs every endpoint of the engine that docs/security.md lists, and no other', async () => {
   const endpoints = await readEndpoints();
   const dir = await mkdtemp(join(tmpdir(), 'endpoints-'));
-  const engine = await startEngine({ dir });
+  const engine = await startTestEngine({ dir });
   const filter = await startEngineFilter(engine.socketPath, endpoints);
   onTestFinished(async () => {
     await filter.stop();

@@ -57,8 +57,8 @@ it('500 images are kept, reported in less than 30 KB with what failed first, and
 
 it('progress grows and never falls, is reported at its pace, and a phase change at once', async () => {
   const { push, desire, startModule, waitForReady, registry, edge, image } = await startScene();
-  await push('acme/big:1', ['x', 'y'], 1_500_000);
-  registry.faults.totalBytesPerSecond = 500_000;
+  await push('acme/big:1', ['x', 'y'], 6_000_000);
+  registry.faults.totalBytesPerSecond = 1_300_000;
   const reportIntervalSeconds = 2;
   desire({ big: 'acme/big:1' }, { reportIntervalSeconds });
   startModule();

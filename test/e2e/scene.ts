@@ -9,7 +9,7 @@ import type { MethodOptions, MethodResult } from '#lab/edge';
 import type { EngineClient } from '#lab/engine/engine-client';
 import { startLab } from '#lab/lab';
 import type { Lab, LabOptions } from '#lab/lab';
-import { startTestEngine } from '#test/engine-under-test';
+import { REGISTRY_HOST, startTestEngine } from '#test/engine-under-test';
 import type { ModuleProcess } from '#lab/module';
 import { startRegistry } from '#lab/registry/registry';
 import type { Registry } from '#lab/registry/registry';
@@ -88,7 +88,7 @@ export async function startScene(options: LabOptions = {}): Promise<Scene> {
 
 /** Starts a lab that whoever asked for it stops and searches. */
 export async function openScene(options: LabOptions = {}): Promise<Scene> {
-  const lab = await startLab({ startEngine: startTestEngine, ...options });
+  const lab = await startLab({ startEngine: startTestEngine, registryHost: REGISTRY_HOST, ...options });
   const passwords = {
     one: `one-${randomBytes(12).toString('hex')}`,
     two: `two-${randomBytes(12).toString('hex')}`,
@@ -177,7 +177,11 @@ export async function openScene(options: LabOptions = {}): Promise<Scene> {
     },
     findSecrets: () => findSecrets(toPlaces(lab, answers), secrets),
     async startOpenRegistry() {
-      const open = await startRegistry({ dir: join(lab.dir, 'open-registry'), auth: 'none' });
+      const open = await startRegistry({
+        dir: join(lab.dir, 'open-registry'),
+        host: REGISTRY_HOST,
+        auth: 'none',
+      });
       endings.push(() => open.close());
       return open;
     },
