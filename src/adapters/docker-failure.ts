@@ -4,7 +4,7 @@ import type { Secret } from '#core/secret';
 
 /**
  * What the engine's words mean; the first row that matches decides. Words of the classic and of the containerd image
- * store, of Docker 20.10 to 28.5.
+ * store, of Docker 20.10 to 28.5, and of Podman 5.4 where they are its own.
  *
  * The order matters: a full disk ends any step in any other error; a message that names a certificate names the
  * request that it spoiled too; and an answer that lists several errors ends in "unauthorized".
@@ -18,17 +18,24 @@ const RULES: readonly (readonly [FailureReason, RegExp])[] = [
   ['RegistryUntrusted', /x509:|X509 key pair|for client certificate|missing client certificate|error: tls:/],
   ['RateLimited', /toomanyrequests|too many requests/i],
   ['Corrupt', /(config|layer) verification failed for digest|unexpected commit (digest|size)/],
+  ['Corrupt', /digest \S+ does not match expected/],
   [
     'Corrupt',
     /unknown blob|blob unknown|could not fetch content descriptor|invalid tar header|gzip: invalid/,
   ],
   ['DigestMismatch', /manifest verification failed for digest/],
   ['PlatformMismatch', /no matching manifest for |no match for platform|cannot be used on this platform/],
-  ['PlatformMismatch', /does not (match|provide) the specified platform/],
+  [
+    'PlatformMismatch',
+    /does not (match|provide) the specified platform|no image found in .+ for architecture/,
+  ],
   ['InvalidImage', /invalid (reference|tag) format|repository name must be|cannot parse platform specifier/],
   // Only a 401 is the registry's no; any other status without its own words comes from what stands before it.
-  ['Unauthorized', /(failed with status:|error parsing HTTP) 401/],
-  ['RegistryError', /failed with status: |error parsing HTTP \d+ response body|error unmarshalling content/],
+  ['Unauthorized', /(failed with status:|error parsing HTTP) 401|cannot prompt for username/],
+  [
+    'RegistryError',
+    /failed with status: \d|error parsing HTTP \d+ response body|error unmarshalling content/,
+  ],
   [
     'RegistryError',
     /missing signature key|missing or empty Content-Type|[45]\d\d Gateway|unexpected HTTP status/,
@@ -37,7 +44,7 @@ const RULES: readonly (readonly [FailureReason, RegExp])[] = [
   ['Unauthorized', /no basic auth credentials|invalid_token/],
   ['AccessDenied', /insufficient_scope|access denied|denied: |403 Forbidden/],
   ['Unauthorized', /unauthorized(: |$)|401 Unauthorized|authorization failed|incorrect password/i],
-  ['RegistryError', /unexpected status |unknown: /],
+  ['RegistryError', /unexpected status |invalid status code |unknown: /],
   ['RegistryUnreachable', /connection (refused|reset|timed out)|broken pipe|unreachable|no route to host/],
   ['RegistryUnreachable', /no such host|name resolution|server misbehaving|request canceled|\bEOF\b/],
   ['RegistryUnreachable', /timeout|deadline exceeded/i],

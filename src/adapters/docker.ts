@@ -118,7 +118,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
         (abortSignal) =>
           queries.getImage(formatReference(reference)).distribution({ authconfig, abortSignal }),
         { address: reference.registry, credential },
-      );
+      ).catch(explainNoQuestion);
       return { digest: Descriptor.digest, platforms: toPlatforms(Platforms) };
     },
 
@@ -170,6 +170,14 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     },
   };
   return engine;
+}
+
+/** Podman has no such question, and its 404 has no words of its own. */
+function explainNoQuestion(error: unknown): never {
+  if (!(error instanceof AgentError) || error.message !== 'Not Found') throw error;
+  const what =
+    'The engine has no GET /distribution, as Podman has none: it cannot look a tag up at a registry.';
+  throw new AgentError('Unknown', what);
 }
 
 /** Every option is given: the client would take what is left out from DOCKER_HOST and its like. */

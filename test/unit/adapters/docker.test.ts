@@ -154,6 +154,17 @@ describe('an answer of the engine', () => {
   });
 });
 
+test('an engine that has no question for a manifest, as Podman, is told apart from an absent tag', async () => {
+  const { dockerHost } = await startStubEngine((_, response) => {
+    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('Not Found\n');
+  });
+  const asking = createDockerEngine({ dockerHost }).fetchManifest(reference, undefined, signal);
+  await expect(asking).rejects.toMatchObject({
+    reason: 'Unknown',
+    message: expect.stringContaining('no GET /distribution') as string,
+  });
+});
+
 test('a pull that the engine calls done without the image being there is a failure', async () => {
   const { dockerHost } = await startStubEngine((request, response) => {
     if (request.method === 'GET') answerJson(response, { message: 'No such image' }, 404);
