@@ -21,7 +21,8 @@ const EXIT_BAD_ENVIRONMENT = 2;
 const FORGOES =
   'no storageFolder: after a restart nothing is pulled before edgeHub answers, retry times begin anew, and images pulled before stay though unlisted';
 
-await main();
+// The bundle is CommonJS, where nothing can be awaited here.
+void main();
 
 async function main(): Promise<void> {
   const environment = readEnvironment();

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import type { Plugin } from 'esbuild';
+
+/**
+ * Modules that libraries load and that this program never calls: packages, or files of one without their extension. They
+ * cost memory at start, and some of them a native build at installation.
+ */
+const UNUSED = new Set([
+  // dockerode: an engine over SSH, sessions, builds of images, and everything that is no image.
+  '@balena/dockerignore',
+  'docker-modem/lib/http_duplex',
+  'docker-modem/lib/ssh',
+  'dockerode/lib/buildkit',
+  'dockerode/lib/config',
+  'dockerode/lib/container',
+  'dockerode/lib/exec',
+  'dockerode/lib/network',
+  'dockerode/lib/node',
+  'dockerode/lib/plugin',
+  'dockerode/lib/secret',
+  'dockerode/lib/service',
+  'dockerode/lib/session',
+  'dockerode/lib/task',
+  'dockerode/lib/volume',
+  'tar-fs',
+  // azure-iot-device: devices that are no modules, and their uploads.
+  'azure-iot-device/dist/device_client',
+  'azure-iot-device/dist/x509_authentication_provider',
+  'azure-iot-device-mqtt/dist/mqtt_ws',
+  // mqtt: other connections than by TLS, and what only MQTT 5 has.
+  'mqtt/lib/connect/ali',
+  'mqtt/lib/connect/tcp',
+  'mqtt/lib/connect/ws',
+  'mqtt/lib/connect/wx',
+  'mqtt/lib/topic-alias-recv',
+  'mqtt/lib/topic-alias-send',
+  'mqtt/lib/unique-message-id-provider',
+  // pino: destinations other than a function of our own.
+  'on-exit-leak-free',
+  'pino/lib/multistream',
+  'pino/lib/transport',
+  'sonic-boom',
+  // Modules of Node.js that only those above would need. Our own imports say node: before the name.
+  'worker_threads',
+  'zlib',
+]);
+
+/** Modules of which a little is used, and what does that. */
+const REPLACED: Readonly<Record<string, string>> = {
+  // Its lines would carry passwords and tokens to the log of whoever sets DEBUG.
+  debug: `
+    const silent = Object.assign(() => undefined, { enabled: false });
+    module.exports = () => silent;`,
+  // What the user agent says of the system: the kernel, for the distribution is the image's own.
+  getos: `
+    const os = require('node:os');
+    module.exports = (done) => done(null, { os: 'linux', dist: os.type(), release: os.release() });`,
+  lodash: toParts('lodash', [
+    'at',
+    'cloneDeep',
+    'defaults',
+    'difference',
+    'each',
+    'extend',
+    'filter',
+    'includes',
+    'isArray',
+    'isPlainObject',
+    'merge',
+    'transform',
+    'without',
+  ]),
+  // A copy of an old node:stream, for older versions of Node.js.
+  'readable-stream': `module.exports = require('node:stream');`,
+};
+
+function toParts(name: string, parts: readonly string[]): string {
+  return parts.map((part) => `exports.${part} = require('${name}/${part}');`).join('\n');
+}
+
+/** Leaves out of the bundle what is never called. A name that the libraries no longer load is an error. */
+export const slim: Plugin = {
+  name: 'slim',
+  setup(bundler) {
+    const unmet = new Set([...UNUSED, ...Object.keys(REPLACED)]);
+    bundler.onResolve({ filter: /.*/ }, ({ path, resolveDir }) => {
+      const name = path.startsWith('.') ? toName(join(resolveDir, path)) : path;
+      const namespace = UNUSED.has(name) ? 'unused' : Object.hasOwn(REPLACED, name) ? 'replaced' : undefined;
+      if (namespace === undefined) return undefined;
+      unmet.delete(name);
+      return { path: name, namespace, pluginData: resolveDir };
+    });
+    bundler.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'module.exports = class {};' }));
+    bundler.onLoad({ filter: /.*/, namespace: 'replaced' }, ({ path, pluginData }) => ({
+      contents: REPLACED[path] ?? '',
+      resolveDir: pluginData as string,
+    }));
+    bundler.onEnd(() => ({
+      errors: Array.from(unmet, (name) => ({ text: `no library loads ${name} any more: take it out` })),
+    }));
+  },
+};
+
+/** `package/path` of a file below `node_modules`, without its extension. */
+function toName(path: string): string {
+  const from = path.lastIndexOf('node_modules/');
+  return from < 0 ? path : path.slice(from + 'node_modules/'.length).replace(/\.js$/, '');
+}
