@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createDockerEngine } from '#adapters/docker';
 import { createIotHub } from '#adapters/iothub';
 import { createFileStore } from '#adapters/file-store';
+import { createHttpServer } from '#adapters/http-server';
 import { createLogger } from '#adapters/logger';
 import type { Logger } from '#adapters/logger';
 import { systemClock } from '#adapters/system-clock';
@@ -11,6 +12,7 @@ import { toSteady } from '#agent/ports';
 import type { AgentDeps } from '#agent/agent';
 import { EnvironmentError, parseEnvironment } from '#contract/environment';
 import type { Environment } from '#contract/environment';
+import { createRoutes } from '#web/routes';
 import packageJson from '../package.json' with { type: 'json' };
 
 /** edgeAgent gives a module 10 s from SIGTERM to SIGKILL. */
@@ -72,10 +74,15 @@ async function main(): Promise<void> {
   hub.setMethods(agent.methods);
 
   const closing = new AbortController();
-  const connection = hub.run(closing.signal);
+  const { httpPort: port } = environment;
+  const beside = [hub.run(closing.signal)];
+  if (port > 0) {
+    const http = createHttpServer({ port, routes: createRoutes(agent), clock: systemClock, log });
+    beside.push(http.run(closing.signal));
+  }
   await agent.run(ending.signal);
   closing.abort();
-  await connection;
+  await Promise.all(beside);
   log.info({}, 'ended');
   process.exit(0);
 }

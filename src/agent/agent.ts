@@ -5,6 +5,7 @@ import { createMethods } from '#agent/methods';
 import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
 import { toSteady } from '#agent/ports';
+import { createPulse } from '#agent/pulse';
 import type { Clock, Engine, Hub, Log, MethodHandlers, Sealer, Store } from '#agent/ports';
 import { createReporter } from '#agent/reporter';
 import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
@@ -21,6 +22,7 @@ import { formatAction, plan } from '#core/plan';
 import type { Plan } from '#core/plan';
 import { toUnlisted } from '#core/retention';
 import { formatSet } from '#core/status';
+import type { Status } from '#core/status';
 import type { EngineView, Standing, World } from '#core/world';
 
 export interface AgentDeps {
@@ -41,6 +43,10 @@ export interface AgentDeps {
 
 export interface Agent {
   readonly methods: MethodHandlers;
+  /** How everything stands now. */
+  readonly toStatus: () => Status;
+  /** Whether the loop comes round, whatever is away. */
+  readonly isAlive: () => boolean;
   /** Works until the signal aborts; then ends the pulls and sends a last report, within 6 s. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -64,6 +70,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const { hub, engine, clock, log } = deps;
   const steady = toSteady(clock);
   const wake = createWake(clock);
+  const pulse = createPulse(clock.steadyMs);
   const book = records.createBook();
   const observer = createObserver(engine, steady);
   const remember = async (): Promise<void> => remembrance?.saveNow();
@@ -204,8 +211,10 @@ export function createAgent(deps: AgentDeps): Agent {
     let untilMs = 0;
     let listedAtMs = clock.steadyMs();
     while (!signal.aborted) {
+      pulse.rest(untilMs - clock.nowMs());
       await wake.wait(untilMs, signal);
       if (signal.aborted) return;
+      pulse.work();
       if (clock.steadyMs() - listedAtMs >= RESYNC_MS) {
         listedAtMs = clock.steadyMs();
         observer.invalidate();
@@ -227,6 +236,8 @@ export function createAgent(deps: AgentDeps): Agent {
 
   return {
     methods,
+    toStatus,
+    isAlive: pulse.isBeating,
     async run(signal) {
       hub.onChange(wake.ring);
       const recalled = await remembrance?.recall();

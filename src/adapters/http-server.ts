@@ -1,0 +1,123 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createHttpStreams } from '#adapters/http-streams';
+import type { Clock, Log } from '#agent/ports';
+import { toTextAnswer } from '#web/answer';
+import type { WebAnswer, WebRoute } from '#web/answer';
+
+export interface HttpServerOptions {
+  /** 1…65535, on every address that the process's network has. */
+  readonly port: number;
+  /** By path. */
+  readonly routes: ReadonlyMap<string, WebRoute>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface HttpServer {
+  /** Serves until the signal aborts, and waits for a port that is taken; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** A port that is taken is tried again this often. */
+const RETRY_MS = 10_000;
+/** Health checks, a collector and a few browsers need some ten. */
+const MAX_CONNECTIONS = 48;
+const LIMITS = {
+  maxHeaderSize: 8192,
+  headersTimeout: 5000,
+  requestTimeout: 5000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+};
+/** Longer than the pause between two lines of a stream: only who does not read is cut off. */
+const IDLE_TIMEOUT_MS = 60_000;
+
+/** Nothing but this module's own files may be loaded by what it serves, and nobody may frame it. */
+const HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'Cache-Control': 'no-store',
+};
+
+/** A server that only tells: GET and HEAD of given paths, within limits that keep it small whoever calls. */
+export function createHttpServer({ port, routes, clock, log }: HttpServerOptions): HttpServer {
+  const streams = createHttpStreams(clock, log);
+
+  function answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url = '' } = request;
+    const [path = '', query = ''] = url.split('?', 2);
+    const route = routes.get(path);
+    if (route === undefined) return send(response, toTextAnswer(404, 'There is nothing here.'));
+    if (method !== 'GET' && method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD');
+      return send(response, toTextAnswer(405, 'Only GET and HEAD.'));
+    }
+    try {
+      const answered = route(new URLSearchParams(query));
+      if ('status' in answered) return send(response, answered);
+      if (method === 'HEAD') return send(response, { status: 200, contentType: EVENT_STREAM, body: '' });
+      if (streams.add(response, answered)) return undefined;
+      response.setHeader('Retry-After', '30');
+      return send(response, toTextAnswer(503, 'Too many are listening.'));
+    } catch (error) {
+      log.error({ err: error, path }, 'a page could not be made');
+      return send(response, toTextAnswer(500, 'The module failed to answer; its log has the cause.'));
+    }
+  }
+
+  /** Serves until it is ended or fails. @returns why it could not go on */
+  function serve(signal: AbortSignal, onListening: () => void): Promise<Error | undefined> {
+    const server: Server = createServer(LIMITS, (request, response) => {
+      for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+      response.on('error', () => undefined);
+      answer(request, response);
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    server.timeout = IDLE_TIMEOUT_MS;
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>();
+    const end = (): void => {
+      server.close(() => resolve(undefined));
+      server.closeAllConnections();
+    };
+    server.once('listening', onListening);
+    server.once('error', resolve);
+    signal.addEventListener('abort', end, { once: true });
+    server.listen(port);
+    return promise.finally(() => {
+      signal.removeEventListener('abort', end);
+      server.close();
+    });
+  }
+
+  return {
+    async run(signal) {
+      let told: string | undefined;
+      while (!signal.aborted) {
+        const error = await serve(signal, () =>
+          log.info({ port }, 'status page, metrics and health are served'),
+        );
+        if (signal.aborted) return;
+        if (error !== undefined && error.message !== told) {
+          told = error.message;
+          log.warn(
+            { port, error: told },
+            'HTTP_PORT cannot be listened on; the module works without, and tries again',
+          );
+        }
+        await clock.sleep(RETRY_MS, signal);
+      }
+    },
+  };
+}
+
+const EVENT_STREAM = 'text/event-stream';
+
+function send(response: ServerResponse, { status, contentType, body }: WebAnswer): void {
+  response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) });
+  // Node sends no body to a HEAD.
+  response.end(body);
+}
