@@ -9,9 +9,10 @@ import { systemClock } from '#adapters/system-clock';
 import { createWorkloadSealer, noSealer } from '#adapters/workload-crypto';
 import { createAgent } from '#agent/agent';
 import { toSteady } from '#agent/ports';
-import type { AgentDeps } from '#agent/agent';
+import type { Agent, AgentDeps } from '#agent/agent';
 import { EnvironmentError, parseEnvironment } from '#contract/environment';
 import type { Environment } from '#contract/environment';
+import { toHubNames } from '#core/hub-identity';
 import { createRoutes } from '#web/routes';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -74,17 +75,24 @@ async function main(): Promise<void> {
   hub.setMethods(agent.methods);
 
   const closing = new AbortController();
-  const { httpPort: port } = environment;
-  const beside = [hub.run(closing.signal)];
-  if (port > 0) {
-    const http = createHttpServer({ port, routes: createRoutes(agent), clock: systemClock, log });
-    beside.push(http.run(closing.signal));
-  }
+  const beside = [hub.run(closing.signal), serveHttp(environment, agent, log, closing.signal)];
   await agent.run(ending.signal);
   closing.abort();
   await Promise.all(beside);
   log.info({}, 'ended');
   process.exit(0);
+}
+
+async function serveHttp(
+  { httpPort: port, hub }: Environment,
+  agent: Agent,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  if (port === 0) return;
+  const identity = { ...toHubNames(hub), instance: randomUUID(), nodeVersion: process.version };
+  const routes = createRoutes(agent, identity);
+  await createHttpServer({ port, routes, clock: systemClock, log }).run(signal);
 }
 
 function toMemory({ storageFolder, hub }: Environment, log: Logger): Pick<AgentDeps, 'memory'> {

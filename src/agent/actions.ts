@@ -11,6 +11,7 @@ import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { toCredential, toCredentials } from '#core/registry-record';
 import type { LoginOutcome, RegistryRecord } from '#core/registry-record';
+import type { Tally } from '#core/tally';
 import type { Action, Running } from '#core/world';
 
 /** Starts what a plan decided. Every action ends by itself, changes the book, and rings. */
@@ -28,6 +29,7 @@ export interface ActionDeps {
   readonly book: Book;
   readonly clock: Clock;
   readonly log: Log;
+  readonly tally: Tally;
   readonly toMoment: () => Moment;
   readonly ring: () => void;
   /** Remembers what the book says now, before a pull begins. */
@@ -36,7 +38,7 @@ export interface ActionDeps {
 
 /** Makes the table of actions, empty. */
 export function createActions(deps: ActionDeps): Actions {
-  const { engine, observer, log, toMoment } = deps;
+  const { engine, observer, log, tally, toMoment } = deps;
   const pulls = createPullTable(deps);
   const sets = {
     checks: new Set<string>(),
@@ -67,7 +69,12 @@ export function createActions(deps: ActionDeps): Actions {
   async function login(name: string): Promise<void> {
     const record = deps.book.registries.get(name);
     if (record === undefined) return;
+    if (record.attempts > 0) tally.count('retries_total', { action: 'login' });
     const outcome = await tryCredentials(record);
+    if (!stopped.signal.aborted) {
+      const result = outcome.kind === 'accepted' ? 'succeeded' : 'failed';
+      tally.count('logins_total', { registry: name, result });
+    }
     // A registry that was changed meanwhile is logged in to anew, for what it is now.
     if (stopped.signal.aborted || deps.book.registries.get(name)?.registry !== record.registry) return;
     const before = record.login.kind;
@@ -99,8 +106,10 @@ export function createActions(deps: ActionDeps): Actions {
 
   async function check(name: string): Promise<void> {
     const spec = book.toSpec(deps.book, name);
-    const key = deps.book.images.get(name)?.key;
-    if (spec === undefined) return;
+    const record = deps.book.images.get(name);
+    if (spec === undefined || record === undefined) return;
+    const { key } = record;
+    if (record.attempts + record.checkFailures > 0) tally.count('retries_total', { action: 'check' });
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
     const { credential } = toAccess(deps.book, spec);
     try {

@@ -2,6 +2,7 @@ import { createActions } from '#agent/actions';
 import * as records from '#agent/book';
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
+import { meterEngine } from '#agent/metered-engine';
 import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
 import { toSteady } from '#agent/ports';
@@ -10,6 +11,7 @@ import type { Clock, Engine, Hub, Log, MethodHandlers, Sealer, Store } from '#ag
 import { createReporter } from '#agent/reporter';
 import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
 import { createStatus } from '#agent/status';
+import { createSurroundings } from '#agent/surroundings';
 import { createTasks } from '#agent/tasks';
 import type { Outcome } from '#agent/tasks';
 import { createWake } from '#agent/wake';
@@ -18,11 +20,13 @@ import { jitterMs } from '#core/backoff';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { LogLevel, Settings } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
+import type { Overview } from '#core/overview';
 import { formatAction, plan } from '#core/plan';
 import type { Plan } from '#core/plan';
 import { toUnlisted } from '#core/retention';
 import { formatSet } from '#core/status';
-import type { Status } from '#core/status';
+import { createTally } from '#core/tally';
+import type { Tally } from '#core/tally';
 import type { EngineView, Standing, World } from '#core/world';
 
 export interface AgentDeps {
@@ -44,7 +48,9 @@ export interface AgentDeps {
 export interface Agent {
   readonly methods: MethodHandlers;
   /** How everything stands now. */
-  readonly toStatus: () => Status;
+  /** What was counted since the start. */
+  readonly tally: Tally;
+  readonly toOverview: () => Overview;
   /** Whether the loop comes round, whatever is away. */
   readonly isAlive: () => boolean;
   /** Works until the signal aborts; then ends the pulls and sends a last report, within 6 s. Never rejects. */
@@ -67,14 +73,17 @@ const RECALL_AFTER_MS = 5000;
 
 /** Wires the loop, the reporter beside it and the methods around one book. */
 export function createAgent(deps: AgentDeps): Agent {
-  const { hub, engine, clock, log } = deps;
+  const { hub, clock, log } = deps;
+  const tally = createTally();
+  const engine = meterEngine(deps.engine, tally, clock.steadyMs);
   const steady = toSteady(clock);
   const wake = createWake(clock);
   const pulse = createPulse(clock.steadyMs);
   const book = records.createBook();
   const observer = createObserver(engine, steady);
   const remember = async (): Promise<void> => remembrance?.saveNow();
-  const actions = createActions({ engine, observer, book, clock, log, toMoment, ring: wake.ring, remember });
+  const ring = wake.ring;
+  const actions = createActions({ engine, observer, book, clock, log, tally, toMoment, ring, remember });
   const outlook = createOutlook();
   const toStatus = createStatus({
     version: deps.version,
@@ -89,9 +98,12 @@ export function createAgent(deps: AgentDeps): Agent {
     hub,
     clock: steady,
     log,
+    tally,
     toDocument: () => toReported(toStatus()),
     toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
   });
+  const { pulls } = actions;
+  const surroundings = createSurroundings({ hub, clock, tally, pulls, toStatus, toSettings });
   const tasks = createTasks(deps.createId);
   const isEngineAway = (): boolean => view?.kind === 'unavailable';
   const methods = createMethods({ book, tasks, toStatus, isEngineAway, nowMs: clock.nowMs, ring: wake.ring });
@@ -128,6 +140,7 @@ export function createAgent(deps: AgentDeps): Agent {
     if (looked.kind === 'known' && observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
     if (!isTold(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
     view = looked;
+    surroundings.takeEngine(looked, freeBytes);
     if (looked.kind === 'known') records.settleInherited(book, looked.index);
     const { desired } = book;
     if (desired === undefined) {
@@ -136,6 +149,7 @@ export function createAgent(deps: AgentDeps): Agent {
       return nextLook(untilRecallMs > 0 ? clock.nowMs() + untilRecallMs : undefined);
     }
     for (const image of records.takeObservation(book, looked, actions.running.pulls, toMoment())) {
+      tally.count('evictions_total', {});
       log.warn({ image }, 'image vanished from the engine; it is pulled again');
     }
     const { running } = actions;
@@ -183,6 +197,7 @@ export function createAgent(deps: AgentDeps): Agent {
       if (standings.has(name)) standings.set(name, { phase: 'Pulling' });
     }
     outlook.standings = standings;
+    surroundings.takeStandings(standings);
     outlook.lastDesiredVersion = book.desired?.version;
     takeReady(outlook, planned.isReady ? toSetDigest() : undefined, clock.nowMs());
     tasks.settle(standings, toOutcome);
@@ -236,7 +251,8 @@ export function createAgent(deps: AgentDeps): Agent {
 
   return {
     methods,
-    toStatus,
+    tally,
+    toOverview: surroundings.toOverview,
     isAlive: pulse.isBeating,
     async run(signal) {
       hub.onChange(wake.ring);

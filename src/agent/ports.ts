@@ -110,7 +110,10 @@ export interface Hub {
   /** Called after every fetch of the whole twin and whenever the connection comes or goes. Carries nothing. */
   onChange(listener: () => void): void;
 
-  /** Sends a patch of the reported properties; resolves when edgeHub took it, rejects (within 60 s) when that is not known. */
+  /**
+   * Sends a patch of the reported properties; resolves when edgeHub took it, rejects (within 60 s) when that is not known; by an error
+   * named `ReportRefused` when edgeHub has it and does not take it.
+   */
   report(patch: object): Promise<void>;
 
   /** Keeps a connection, rebuilding the client for ever, until the signal aborts; then closes it (within 3 s). */

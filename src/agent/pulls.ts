@@ -7,7 +7,10 @@ import { toImageKey } from '#core/image-record';
 import { toNames } from '#core/presence';
 import { foldLayer, NO_PROGRESS, sumBytes } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
+import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
+import type { Sample } from '#core/rate';
 import { AgentError } from '#core/reason';
+import type { FailureReason } from '#core/reason';
 import { formatReference, formatRepository } from '#core/reference';
 import type { CancelCause, RunningPull } from '#core/world';
 
@@ -24,6 +27,8 @@ export type RegistryAccess = Pick<PullRequest, 'credential' | 'ca'>;
 
 export interface Pull extends RunningPull {
   readonly progress: PullProgress;
+  /** Of the last half minute; undefined while nothing comes. */
+  readonly bytesPerSecond: number | undefined;
 }
 
 interface OwnPull extends Pull {
@@ -49,6 +54,7 @@ export function createPullTable({
   book: state,
   clock,
   log,
+  tally,
   toMoment,
   ring,
   remember,
@@ -60,8 +66,11 @@ export function createPullTable({
     // Kept steady and told by the machine's clock: setting that clock makes no pull stall.
     const startedMs = clock.steadyMs();
     let advancedMs = startedMs;
+    let samples: readonly Sample[] = [{ atMs: startedMs, bytes: 0 }];
     const toTime = (steadyMs: number): number => clock.nowMs() - (clock.steadyMs() - steadyMs);
     const controller = new AbortController();
+    const toSamples = (): readonly Sample[] =>
+      addSample(samples, { atMs: clock.steadyMs(), bytes: sumBytes([progress]).downloadedBytes });
     return {
       key: toImageKey(spec),
       reference: spec.reference,
@@ -75,6 +84,9 @@ export function createPullTable({
       get progress() {
         return progress;
       },
+      get bytesPerSecond() {
+        return toBytesPerSecond(toSamples());
+      },
       get remainingBytes() {
         const { totalBytes, downloadedBytes } = sumBytes([progress]);
         return totalBytes - downloadedBytes;
@@ -86,6 +98,8 @@ export function createPullTable({
         const before = progress.advances;
         progress = foldLayer(progress, layerId, event);
         if (progress.advances > before) advancedMs = clock.steadyMs();
+        // The engine writes many lines a second.
+        if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
       },
     };
   }
@@ -97,6 +111,7 @@ export function createPullTable({
     const pull = createPull(spec);
     const reference = formatReference(spec.reference);
     running.set(name, pull);
+    if ((state.images.get(name)?.attempts ?? 0) > 0) tally.count('retries_total', { action: 'pull' });
     log.info({ image: name, reference }, 'pull started');
     for (const brought of toNames(spec)) state.claimed.set(brought, observer.toId(brought));
     try {
@@ -115,29 +130,42 @@ export function createPullTable({
       if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
       const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
       const { digest, sizeBytes, wasPresent } = pulled;
+      tally.count('pulls_total', { result: wasPresent ? 'unchanged' : 'succeeded' });
+      if (!wasPresent) tally.observe('pull_duration_seconds', {}, durationMs / 1000);
       log.info({ image: name, reference, digest, sizeBytes, durationMs, wasPresent }, 'image pulled');
     } catch (error) {
       takeFailure(name, pull, access, error);
     } finally {
       for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
+      tally.count('downloaded_bytes_total', {}, sumBytes([pull.progress]).downloadedBytes);
       observer.change();
       ring();
     }
   }
 
+  /** @param reason - absent where it was ended, and nothing is wrong */
+  function countEnd(reason: FailureReason | undefined): void {
+    tally.count('pulls_total', { result: reason === undefined ? 'cancelled' : 'failed' });
+    if (reason !== undefined) tally.count('pull_failures_total', { reason });
+  }
+
   function takeFailure(name: string, pull: Pull, { credential }: RegistryAccess, error: unknown): void {
     const reference = formatReference(pull.reference);
     if (error instanceof PullCancelled) {
-      log.info({ image: name, reference, cause: error.cancelCause }, 'pull cancelled');
-      if (isCurrent(name, pull)) outcomes.takeCancelled(state, name, error.cancelCause, toMoment());
+      const { cancelCause: cause } = error;
+      countEnd(cause === 'Stalled' || cause === 'TimedOut' ? cause : undefined);
+      log.info({ image: name, reference, cause }, 'pull cancelled');
+      if (isCurrent(name, pull)) outcomes.takeCancelled(state, name, cause, toMoment());
       return;
     }
     const failure = AgentError.of(error);
     if (outcomes.isRefusalOutdated(state, name, failure, credential)) {
+      countEnd(undefined);
       log.info({ image: name, reference }, 'pull refused with a replaced password; starts again');
       return;
     }
+    countEnd(failure.reason);
     if (isCurrent(name, pull)) outcomes.takeFailed(state, name, failure, toMoment());
     const attempts = state.images.get(name)?.attempts;
     log.warn(

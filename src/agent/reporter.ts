@@ -2,6 +2,7 @@ import type { Clock, Hub, Log } from '#agent/ports';
 import { createWake } from '#agent/wake';
 import { applyPatch, hasMoreThanProgress, mergePatch } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
+import type { Tally } from '#core/tally';
 import { findTwinViolation, splitPatch } from '#core/twin-size';
 
 /** Sends what changed of the reported document, at its own pace, beside the loop. */
@@ -18,6 +19,7 @@ export interface ReporterDeps {
   readonly hub: Hub;
   readonly clock: Clock;
   readonly log: Log;
+  readonly tally: Tally;
   /** The document as it should stand now. */
   readonly toDocument: () => JsonObject;
   /** Least time between two reports of mere progress. */
@@ -34,7 +36,7 @@ const READ_BACK_AFTER_MS = 60_000;
 const MAX_PATCH_BYTES = 30_000;
 
 /** Makes a reporter that has sent nothing yet. */
-export function createReporter({ hub, clock, log, toDocument, toIntervalMs }: ReporterDeps): Reporter {
+export function createReporter({ hub, clock, log, tally, toDocument, toIntervalMs }: ReporterDeps): Reporter {
   const wake = createWake(clock);
   let acknowledged: JsonObject | undefined;
   let seenFetch = 0;
@@ -60,12 +62,17 @@ export function createReporter({ hub, clock, log, toDocument, toIntervalMs }: Re
     for (const part of splitPatch(patch, MAX_PATCH_BYTES)) {
       const violation = findTwinViolation(part);
       if (violation !== undefined) {
+        tally.count('reports_total', { result: 'refused' });
         log.error({ violation }, 'a report breaks a rule of the twin and is not sent');
         return false;
       }
       try {
+        tally.count('report_bytes_total', {}, new TextEncoder().encode(JSON.stringify(part)).length);
         await hub.report(part);
+        tally.count('reports_total', { result: 'accepted' });
       } catch (error) {
+        const isRefused = error instanceof Error && error.name === 'ReportRefused';
+        tally.count('reports_total', { result: isRefused ? 'refused' : 'unanswered' });
         log.debug({ err: error }, 'report not acknowledged; will retry');
         return false;
       }

@@ -39,8 +39,10 @@ export function createStatus({ book, pulls, outlook, toInfo, nowMs, ...self }: S
     for (const [name, desired] of book.desired?.images ?? []) {
       const standing = outlook.standings.get(name);
       if (standing === undefined) continue;
-      const progress = pulls.running.get(name)?.progress;
-      images.set(name, toImageStatus(desired, standing, book.images.get(name), progress));
+      const { progress, bytesPerSecond } = pulls.running.get(name) ?? {};
+      const image = toImageStatus(desired, standing, book.images.get(name), progress);
+      const isPaced = standing.phase === 'Pulling' && bytesPerSecond !== undefined;
+      images.set(name, isPaced ? { ...image, bytesPerSecond } : image);
     }
     return images;
   }

@@ -1,5 +1,23 @@
 import type { Secret } from '#core/secret';
 
+/** What the module is called; never secret. */
+export interface HubNames {
+  readonly iothub: string;
+  readonly device: string;
+  readonly module: string;
+}
+
+/** The names in an identity; empty where a connection string does not tell. */
+export function toHubNames(identity: HubIdentity): HubNames {
+  if (identity.kind === 'workload') {
+    const { iothubHostName: iothub, deviceId: device, moduleId: module } = identity;
+    return { iothub, device, module };
+  }
+  const text = identity.connectionString.reveal();
+  const toPart = (key: string): string => new RegExp(`(?:^|;)${key}=([^;]*)`).exec(text)?.[1] ?? '';
+  return { iothub: toPart('HostName'), device: toPart('DeviceId'), module: toPart('ModuleId') };
+}
+
 /** How the module proves to edgeHub who it is. */
 export type HubIdentity =
   /** By signatures of the security daemon: how edgeAgent starts a module. */

@@ -61,6 +61,8 @@ export interface ImageStatus {
   readonly percent?: number;
   readonly downloadedBytes?: number;
   readonly totalBytes?: number;
+  /** Of the last half minute; absent while nothing comes. Shown at the device alone. */
+  readonly bytesPerSecond?: number;
   readonly digest?: string;
   readonly sizeBytes?: number;
   readonly attempts: number;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createReporter } from '#agent/reporter';
 import { systemClock } from '#adapters/system-clock';
+import { createTally } from '#core/tally';
 import { startHubStage, toQuickClock, until } from '#test/e2e/hub-stage';
 import type { HubStage } from '#test/e2e/hub-stage';
 import { WAIT } from '#test/e2e/sdk-client';
@@ -154,6 +155,7 @@ describe('a report', () => {
       hub,
       clock: systemClock,
       log: { debug: noLog, info: noLog, warn: noLog, error: noLog },
+      tally: createTally(),
       toDocument: () => ({ phase: 'Pulled' }),
       toIntervalMs: () => 1000,
     });

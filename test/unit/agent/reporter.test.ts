@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { createReporter } from '#agent/reporter';
+import { createTally } from '#core/tally';
 import type { JsonObject } from '#core/merge-patch';
 import { createFakeHub } from '#test/fakes/fake-hub';
 import { createManualClock } from '#test/fakes/manual-clock';
@@ -16,7 +17,14 @@ it('does not send what edgeHub would refuse without a word, and says so', async 
     error: (_fields: object, text: string) => errors.push(text),
   };
   let document: JsonObject = { images: { 'a.b': { phase: 'Pulled' } } };
-  const reporter = createReporter({ hub, clock, log, toDocument: () => document, toIntervalMs: () => 1000 });
+  const reporter = createReporter({
+    hub,
+    clock,
+    log,
+    tally: createTally(),
+    toDocument: () => document,
+    toIntervalMs: () => 1000,
+  });
   const ending = new AbortController();
   const running = reporter.run(ending.signal);
   onTestFinished(async () => {
