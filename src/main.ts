@@ -5,6 +5,7 @@ import { createFileStore } from '#adapters/file-store';
 import { createHttpServer } from '#adapters/http-server';
 import { createLogger } from '#adapters/logger';
 import type { Logger } from '#adapters/logger';
+import { probeRegistry } from '#adapters/registry-probe';
 import { systemClock } from '#adapters/system-clock';
 import { createWorkloadSealer, noSealer } from '#adapters/workload-crypto';
 import { createAgent } from '#agent/agent';
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
   const agent = createAgent({
     hub,
     engine: createDockerEngine({ dockerHost: environment.dockerHost, log }),
+    probe: probeRegistry,
     clock: systemClock,
     log,
     version,

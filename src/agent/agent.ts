@@ -7,7 +7,8 @@ import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
 import { toSteady } from '#agent/ports';
 import { createPulse } from '#agent/pulse';
-import type { Clock, Engine, Hub, Log, MethodHandlers, Sealer, Store } from '#agent/ports';
+import type { Clock, Engine, Hub, Log, MethodHandlers, RegistryProber, Sealer, Store } from '#agent/ports';
+import { createRegistryChecks } from '#agent/registry-checks';
 import { createReporter } from '#agent/reporter';
 import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
 import { createStatus } from '#agent/status';
@@ -32,6 +33,7 @@ import type { EngineView, Standing, World } from '#core/world';
 export interface AgentDeps {
   readonly hub: Hub;
   readonly engine: Engine;
+  readonly probe: RegistryProber;
   readonly clock: Clock;
   readonly log: Log;
   /** The module's version, for `agent.version`. */
@@ -106,7 +108,24 @@ export function createAgent(deps: AgentDeps): Agent {
   const surroundings = createSurroundings({ hub, clock, tally, pulls, toStatus, toSettings });
   const tasks = createTasks(deps.createId);
   const isEngineAway = (): boolean => view?.kind === 'unavailable';
-  const methods = createMethods({ book, tasks, toStatus, isEngineAway, nowMs: clock.nowMs, ring: wake.ring });
+  const checks = createRegistryChecks({
+    engine,
+    probe: deps.probe,
+    clock,
+    onAccepted(registry) {
+      records.demandLogin(book, registry, clock.nowMs());
+      wake.ring();
+    },
+  });
+  const methods = createMethods({
+    book,
+    tasks,
+    toStatus,
+    isEngineAway,
+    checks,
+    nowMs: clock.nowMs,
+    ring: wake.ring,
+  });
 
   const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, clock: steady, log });
   const intake = createIntake({ ...deps, book, outlook, remembrance });

@@ -98,10 +98,14 @@ export function demand(book: Book, names: readonly string[], force: boolean, now
     if (before === undefined) continue;
     book.images.set(name, record.demanded(before, force));
     const registry = toSpec(book, name)?.registry;
-    const login = registry === undefined ? undefined : book.registries.get(registry);
-    if (registry !== undefined && login !== undefined)
-      book.registries.set(registry, loginDemanded(login, nowMs));
+    if (registry !== undefined) demandLogin(book, registry, nowMs);
   }
+}
+
+/** Has a login that failed tried again now. */
+export function demandLogin(book: Book, registry: string, nowMs: number): void {
+  const before = book.registries.get(registry);
+  if (before !== undefined) book.registries.set(registry, loginDemanded(before, nowMs));
 }
 
 /** Settles demands that the plan found to have nothing left to do. */

@@ -1,9 +1,12 @@
 import { cancel, demand } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { MethodAnswer, MethodHandler, MethodHandlers } from '#agent/ports';
+import type { RegistryChecks } from '#agent/registry-checks';
 import type { Tasks } from '#agent/tasks';
+import { toCheckAnswer } from '#contract/check-answer';
 import {
   parseCancelPulls,
+  parseCheckRegistry,
   parseGetStatus,
   parseGetTaskStatus,
   parsePullImages,
@@ -17,6 +20,7 @@ export interface MethodDeps {
   readonly tasks: Tasks;
   readonly toStatus: () => Status;
   readonly isEngineAway: () => boolean;
+  readonly checks: RegistryChecks;
   readonly nowMs: () => number;
   readonly ring: () => void;
 }
@@ -50,9 +54,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     const { images: named, force } = parsePullImages(payload);
     const unknown = findUnknown(named);
     if (unknown !== undefined) return notDesired(unknown);
-    if (deps.isEngineAway()) {
-      return failure(503, 'EngineUnavailable', 'The Docker engine does not answer; see GetStatus.');
-    }
+    if (deps.isEngineAway()) return engineAway();
     const images = unique(named) ?? [...(book.desired?.images.keys() ?? [])];
     demand(book, images, force, deps.nowMs());
     const correlationId = tasks.begin(images);
@@ -89,6 +91,19 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     return { status: 200, payload: task };
   }
 
+  async function checkRegistry(payload: unknown): Promise<MethodAnswer> {
+    const { registry: named, target } = parseCheckRegistry(payload);
+    const all = [...book.registries.values()];
+    const records = all.filter(({ registry: { name, address } }) => named === name || named === address);
+    if (named !== undefined && records.length === 0) return notListed(named);
+    if (named === undefined && target !== undefined && all.length > 1) {
+      throw new PayloadError('registry: must name one of several that are listed, to look for a repository');
+    }
+    if (deps.isEngineAway()) return engineAway();
+    const checks = await deps.checks.check(named === undefined ? all : records, target);
+    return { status: 200, payload: toCheckAnswer(checks) };
+  }
+
   function findUnknown(names: readonly string[] | undefined): string | undefined {
     return names?.find((name) => book.desired?.images.has(name) !== true);
   }
@@ -99,17 +114,17 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     PullImages: answering(pullImages),
     CancelPulls: answering(cancelPulls),
     GetTaskStatus: answering(getTaskStatus),
-    CheckRegistry: answering(notImplemented),
+    CheckRegistry: answering(checkRegistry),
     PlanImages: answering(notImplemented),
     RemoveImages: answering(notImplemented),
   };
 }
 
 /** Makes a handler that answers whatever happens: a payload that does not fit is 400, a bug is 500. */
-function answering(handle: (payload: unknown) => MethodAnswer): MethodHandler {
+function answering(handle: (payload: unknown) => MethodAnswer | Promise<MethodAnswer>): MethodHandler {
   return async (payload) => {
     try {
-      return await Promise.resolve(handle(payload));
+      return await handle(payload);
     } catch (error) {
       if (error instanceof PayloadError) return failure(400, 'BadRequest', error.message);
       return failure(500, 'Unknown', 'The module failed to answer; its log has the cause.');
@@ -126,6 +141,16 @@ const notDesired = (name: string): MethodAnswer =>
     'NotFound',
     `No image with the name "${name}" is desired; names are the keys of properties.desired.images.`,
   );
+
+const notListed = (name: string): MethodAnswer =>
+  failure(
+    404,
+    'NotFound',
+    `No registry "${name}" is listed without a fault; names are the keys of properties.desired.registryCredentials.`,
+  );
+
+const engineAway = (): MethodAnswer =>
+  failure(503, 'EngineUnavailable', 'The Docker engine does not answer; see GetStatus.');
 
 const failure = (status: number, reason: string, message: string): MethodAnswer => ({
   status,

@@ -3,6 +3,7 @@ import type { LayerEvent } from '#core/progress';
 import type { Platform } from '#core/platform';
 import type { ListedImage } from '#core/presence';
 import type { Reference } from '#core/reference';
+import type { Probe } from '#core/registry-probe';
 
 /**
  * What is asked of a container engine. Every failure is an `AgentError`. A call ends by its signal, or by itself after
@@ -100,6 +101,14 @@ export interface PulledImage {
   /** Whether the engine had it already and nothing was downloaded. */
   readonly wasPresent: boolean;
 }
+
+/**
+ * Goes to a registry's address from the module's own network, step by step, without a password. Never rejects: what the
+ * signal cuts short is left out.
+ *
+ * @param ca - PEM certificates to trust besides the well-known ones
+ */
+export type RegistryProber = (address: string, ca: string | undefined, signal: AbortSignal) => Promise<Probe>;
 
 /** The module's twin and direct methods, whatever the connection does. */
 export interface Hub {

@@ -2,6 +2,8 @@ import * as z from 'zod';
 
 import { SCHEMA_VERSION, SUPPORTED_VERSION } from '#contract/desired-schema';
 import { isObject, toFaults, withoutNulls } from '#contract/findings';
+import { InvalidReference, parseReference } from '#core/reference';
+import type { Reference } from '#core/reference';
 
 /** Thrown for the payload of a direct method that does not fit; the message names each path and what to write. */
 export class PayloadError extends Error {
@@ -42,6 +44,13 @@ const GetTaskStatus = z.object({
   correlationId: text('must be the correlationId that PullImages answered'),
 });
 
+const CheckRegistry = z.object({
+  schemaVersion,
+  registry: text('must be a name from properties.desired.registryCredentials').exactOptional(),
+  repository: text('must be a repository such as acme/camera').exactOptional(),
+  tag: text('must be a tag or a digest').exactOptional(),
+});
+
 /** The payload of `GetStatus`. @throws PayloadError */
 export const parseGetStatus = (payload: unknown): z.infer<typeof GetStatus> => parse(GetStatus, payload);
 
@@ -55,6 +64,39 @@ export const parseCancelPulls = (payload: unknown): z.infer<typeof CancelPulls> 
 /** The payload of `GetTaskStatus`. @throws PayloadError */
 export const parseGetTaskStatus = (payload: unknown): z.infer<typeof GetTaskStatus> =>
   parse(GetTaskStatus, payload);
+
+/** What `CheckRegistry` asks about; `latest` where a repository comes without a tag. */
+export interface CheckRequest {
+  /** Absent: every listed registry. */
+  readonly registry?: string;
+  readonly target?: Omit<Reference, 'registry'>;
+}
+
+/** The payload of `CheckRegistry`. @throws PayloadError */
+export function parseCheckRegistry(payload: unknown): CheckRequest {
+  const { registry, repository, tag } = parse(CheckRegistry, payload);
+  const named = registry === undefined ? {} : { registry };
+  if (repository === undefined) {
+    if (tag !== undefined) throw new PayloadError('tag: needs a repository');
+    return named;
+  }
+  const { tag: written = 'latest', ...target } = parseTarget(repository, tag);
+  return { ...named, target: target.digest === undefined ? { ...target, tag: written } : target };
+}
+
+function parseTarget(repository: string, tag: string | undefined): Omit<Reference, 'registry'> {
+  const separator = tag?.includes(':') === true ? '@' : ':';
+  try {
+    const { registry, ...target } = parseReference(
+      tag === undefined ? repository : `${repository}${separator}${tag}`,
+    );
+    if (registry === undefined) return target;
+  } catch (error) {
+    if (!(error instanceof InvalidReference)) throw error;
+    throw new PayloadError(`repository: ${error.message}`);
+  }
+  throw new PayloadError('repository: must be without its registry, which is named by registry');
+}
 
 /** Nothing, null and empty text mean all defaults; a null property is an absent one; unknown properties are ignored. */
 function parse<T>(schema: z.ZodType<T>, payload: unknown): T {

@@ -162,9 +162,9 @@ function takeWithin<T extends readonly [string, JsonObject]>(
 }
 
 /** UTC, ISO 8601, whole seconds. */
-function formatTime(atMs: number): string;
-function formatTime(atMs: number | undefined): string | undefined;
-function formatTime(atMs: number | undefined): string | undefined {
+export function formatTime(atMs: number): string;
+export function formatTime(atMs: number | undefined): string | undefined;
+export function formatTime(atMs: number | undefined): string | undefined {
   return atMs === undefined ? undefined : new Date(atMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 

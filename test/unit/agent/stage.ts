@@ -36,6 +36,8 @@ export interface StageOptions {
   /** One that an earlier agent left. */
   readonly engine?: FakeEngine;
   readonly memory?: NonNullable<AgentDeps['memory']>;
+  /** Default: one that comes to nothing. */
+  readonly probe?: AgentDeps['probe'];
 }
 
 /** Starts an agent; it is stopped when the test ends. */
@@ -51,6 +53,7 @@ export function startStage(options: StageOptions = {}): Stage {
   const agent = createAgent({
     hub,
     engine,
+    probe: options.probe ?? (async () => ({})),
     clock,
     log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     version: '0.0.0',

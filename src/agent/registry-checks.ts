@@ -1,0 +1,214 @@
+import type { Clock, Engine, RegistryProber } from '#agent/ports';
+import { createTurnstile } from '#agent/turnstile';
+import type { Credential, DesiredRegistry } from '#core/desired-state';
+import { AgentError } from '#core/reason';
+import type { Reference } from '#core/reference';
+import type { CheckQuestion } from '#core/registry-advice';
+import { isPullable, judgeEngine } from '#core/registry-check';
+import type { EngineFindings, Finding, RegistryCheck } from '#core/registry-check';
+import { judgeProbe } from '#core/registry-probe';
+import { toCredential } from '#core/registry-record';
+import type { RegistryRecord } from '#core/registry-record';
+
+/** Finds out, when it is asked, what works at registries and what does not. */
+export interface RegistryChecks {
+  /**
+   * Checks registries, at most four at once, in about 20 s whatever hangs. What was checked in the last 10 s is answered
+   * from that, and the same check is never under way twice.
+   *
+   * @param target - of a reference: whose manifest is to be read
+   */
+  check(
+    records: readonly RegistryRecord[],
+    target: CheckTarget | undefined,
+  ): Promise<ReadonlyMap<string, RegistryCheck>>;
+}
+
+/** A manifest to be read, in whatever registry is checked. */
+export type CheckTarget = Omit<Reference, 'registry'>;
+
+export interface RegistryCheckDeps {
+  readonly engine: Engine;
+  readonly probe: RegistryProber;
+  readonly clock: Clock;
+  /** A password is accepted whose last login failed. */
+  readonly onAccepted: (registry: string) => void;
+}
+
+/** For a whole call: it is answered in under 25 s. */
+const CALL_MS = 20_000;
+/** For one question to the engine, which itself waits 15 s for a registry. */
+const QUESTION_MS = 6000;
+/** Whoever asks again this soon gets the same answer. */
+const FRESH_MS = 10_000;
+/** A refused password is tried again this often at most: many wrong ones lock an account out. */
+const REFUSED_MS = 60_000;
+const MAX_CONCURRENT_CHECKS = 4;
+const MAX_RECENT = 50;
+
+interface Shared {
+  readonly registry: DesiredRegistry;
+  readonly check: Promise<RegistryCheck>;
+  /** By the steady clock; Infinity while it goes on. */
+  endedAtMs: number;
+}
+
+/** Makes the checks; nothing is asked before the first call. */
+export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
+  const { engine, clock } = deps;
+  const pass = createTurnstile(MAX_CONCURRENT_CHECKS);
+  const recent = new Map<string, Shared>();
+  const logins = new WeakMap<Credential, { readonly untilMs: number; readonly finding: Promise<Finding> }>();
+
+  /** Asks the engine one question, for as long as there is time. */
+  async function ask(
+    address: string,
+    call: AbortSignal,
+    question: (signal: AbortSignal) => Promise<string | void>,
+  ): Promise<Finding> {
+    if (call.aborted) return { kind: 'unasked' };
+    const ended = new AbortController();
+    const late = new AbortController();
+    const seconds = QUESTION_MS / 1000;
+    void clock
+      .sleep(QUESTION_MS, AbortSignal.any([ended.signal, call]))
+      .then(() =>
+        late.abort(
+          new AgentError(
+            'RegistryUnreachable',
+            `The engine had no answer from ${address} within ${seconds} s.`,
+          ),
+        ),
+      );
+    try {
+      const message = await Promise.race([question(late.signal), rejectedBy(late.signal)]);
+      return { kind: 'ok', ...(typeof message === 'string' ? { message } : {}) };
+    } catch (error) {
+      if (call.aborted) return { kind: 'unasked' };
+      const { reason, message } = AgentError.of(error);
+      return { kind: 'failed', reason, message };
+    } finally {
+      ended.abort();
+    }
+  }
+
+  function login(address: string, credential: Credential, call: AbortSignal): Promise<Finding> {
+    const known = logins.get(credential);
+    if (known !== undefined && clock.steadyMs() < known.untilMs) return known.finding;
+    const finding = ask(address, call, (signal) => engine.login(address, credential, signal));
+    logins.set(credential, { finding, untilMs: Infinity });
+    void finding.then((found) => {
+      const isRefused = found.kind === 'failed' && found.reason === 'Unauthorized';
+      const freshMs = isRefused ? REFUSED_MS : found.kind === 'ok' ? FRESH_MS : 0;
+      logins.set(credential, { finding, untilMs: clock.steadyMs() + freshMs });
+    });
+    return finding;
+  }
+
+  async function askEngine(
+    record: RegistryRecord,
+    target: CheckTarget | undefined,
+    call: AbortSignal,
+  ): Promise<EngineFindings> {
+    const { address, credentials } = record.registry;
+    const reach = await ask(address, call, (signal) => engine.login(address, undefined, signal));
+    if (reach.kind !== 'ok') return { reach };
+    const found = await Promise.all(
+      credentials.map(async (credential) => [credential, await login(address, credential, call)] as const),
+    );
+    const findings = { reach, logins: found.map(([{ name }, finding]) => [name, finding] as const) };
+    const accepted = found.filter(([, { kind }]) => kind === 'ok').map(([credential]) => credential);
+    if (target === undefined || (credentials.length > 0 && accepted.length === 0)) return findings;
+    const inUse = toCredential(record);
+    const credential = accepted.find(({ name }) => name === inUse?.name) ?? accepted[0];
+    const manifest = await ask(address, call, async (signal) => {
+      const { digest } = await engine.fetchManifest({ ...target, registry: address }, credential, signal);
+      return digest;
+    });
+    if (credential !== undefined && manifest.kind === 'failed' && manifest.reason === 'Unauthorized') {
+      logins.delete(credential);
+    }
+    return { ...findings, manifest };
+  }
+
+  async function checkOne(
+    record: RegistryRecord,
+    target: CheckTarget | undefined,
+    call: AbortSignal,
+  ): Promise<RegistryCheck> {
+    const { name, address, credentials, ca } = record.registry;
+    const question: CheckQuestion = {
+      name,
+      address,
+      username: credentials[0]?.username,
+      repository: target?.repository,
+    };
+    const probing = new AbortController();
+    const stop = (): void => probing.abort();
+    void clock.sleep(QUESTION_MS, AbortSignal.any([call, probing.signal])).then(stop);
+    const [findings, probe] = await Promise.all([
+      askEngine(record, target, call),
+      deps.probe(address, ca, probing.signal),
+    ]);
+    stop();
+    if (record.login.kind === 'failed' && findings.logins?.some(([, { kind }]) => kind === 'ok') === true) {
+      deps.onAccepted(name);
+    }
+    return {
+      address,
+      isOk: isPullable(question, findings),
+      checkedAtMs: clock.nowMs(),
+      engine: judgeEngine(question, findings),
+      module: judgeProbe(question, probe, findings.reach.kind === 'ok'),
+    };
+  }
+
+  function checkShared(
+    record: RegistryRecord,
+    target: CheckTarget | undefined,
+    call: AbortSignal,
+  ): Promise<RegistryCheck> {
+    const { registry } = record;
+    const nowMs = clock.steadyMs();
+    for (const [key, { endedAtMs }] of recent) {
+      if (nowMs - endedAtMs >= FRESH_MS || recent.size >= MAX_RECENT) recent.delete(key);
+    }
+    const key = JSON.stringify([registry.name, target]);
+    const known = recent.get(key);
+    if (known?.registry === registry) return known.check;
+    const shared: Shared = {
+      registry,
+      check: pass(() => checkOne(record, target, call)),
+      endedAtMs: Infinity,
+    };
+    recent.set(key, shared);
+    void shared.check.then(() => {
+      shared.endedAtMs = clock.steadyMs();
+      // What there was no time for is asked anew.
+      if (call.aborted && recent.get(key) === shared) recent.delete(key);
+    });
+    return shared.check;
+  }
+
+  return {
+    async check(records, target) {
+      const over = new AbortController();
+      const ended = new AbortController();
+      void clock.sleep(CALL_MS, ended.signal).then(() => over.abort());
+      try {
+        const checks = records.map(
+          async (record) => [record.registry.name, await checkShared(record, target, over.signal)] as const,
+        );
+        return new Map(await Promise.all(checks));
+      } finally {
+        ended.abort();
+      }
+    },
+  };
+}
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return promise;
+}

@@ -1,0 +1,32 @@
+import { formatTime } from '#contract/reported';
+import { toLine } from '#contract/findings';
+import type { RegistryCheck } from '#core/registry-check';
+
+/** An answer stays under 100 KB; one registry is about 5 KB at most. */
+const MAX_ANSWER_LENGTH = 90_000;
+
+/** What `CheckRegistry` answers: registries in name order, as many as fit; `omitted` counts the others. */
+export function toCheckAnswer(checks: ReadonlyMap<string, RegistryCheck>): object {
+  const registries: Record<string, object> = {};
+  let length = 0;
+  let omitted = 0;
+  for (const [name, check] of checks) {
+    const entry = toEntry(check);
+    length += JSON.stringify([name, entry]).length;
+    if (length > MAX_ANSWER_LENGTH) omitted += 1;
+    else registries[name] = entry;
+  }
+  return { registries, ...(omitted === 0 ? {} : { omitted }) };
+}
+
+function toEntry({ address, isOk, checkedAtMs, engine, module }: RegistryCheck): object {
+  const toSteps = (steps: RegistryCheck['engine']): object[] =>
+    steps.map((step) => (step.message === undefined ? step : { ...step, message: toLine(step.message) }));
+  return {
+    address,
+    ok: isOk,
+    checkedAt: formatTime(checkedAtMs),
+    engine: toSteps(engine),
+    module: toSteps(module),
+  };
+}

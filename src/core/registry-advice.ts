@@ -1,0 +1,137 @@
+import type { CredentialName } from '#core/desired-state';
+import { FAILURES } from '#core/reason';
+import type { FailureReason } from '#core/reason';
+
+/** What a check is about: one listed registry, and a manifest in it. */
+export interface CheckQuestion {
+  /** Its name in `registryCredentials`. */
+  readonly name: string;
+  /** `host[:port]`. */
+  readonly address: string;
+  /** Absent for an anonymous registry. */
+  readonly username?: string | undefined;
+  /** Whose manifest is to be read; absent where none is. */
+  readonly repository?: string | undefined;
+}
+
+/**
+ * One thing that must work before an image can be pulled. The engine is asked for `reach`, `login` and `manifest`; the
+ * module itself tries the rest, in its own network and without a password.
+ */
+export type CheckName = 'reach' | 'login' | 'manifest' | 'resolve' | 'connect' | 'tls' | 'v2';
+
+/** What failed, as far as the advice depends on it. */
+interface Failed {
+  readonly reason: FailureReason;
+  readonly message: string;
+}
+
+/** What the operator does about a step that failed: the command to run or the file to change, with the names filled in. */
+export function adviseOn(question: CheckQuestion, head: StepHead, failed: Failed): string {
+  const advise = isOwnStep(head.step) ? OWN_ADVICE[failed.reason] : undefined;
+  const found = (advise ?? ADVICE[failed.reason])?.(question, head, failed.message);
+  return found ?? FAILURES[failed.reason].advice;
+}
+
+interface StepHead {
+  readonly step: CheckName;
+  readonly credential?: CredentialName;
+}
+
+type Adviser = (question: CheckQuestion, head: StepHead, message: string) => string;
+
+/** Of the module's own steps. */
+const isOwnStep = (step: CheckName): boolean =>
+  step === 'resolve' || step === 'connect' || step === 'tls' || step === 'v2';
+
+const ONLY_ENGINE = 'The engine pulls, in the network of the host: its own steps are what counts for that.';
+
+const OWN_ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
+  RegistryUnreachable: () => ONLY_ENGINE,
+  RegistryUntrusted: ({ name }) =>
+    `Put the PEM of the CA into registryCredentials.${name}.ca: the module's own requests trust it then. ${ONLY_ENGINE}`,
+};
+
+const ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
+  RegistryUnreachable: (question, _head, message) => adviseReach(question, message),
+  RegistryUntrusted: (question, _head, message) => adviseTrust(question, message),
+  RegistryInsecure: ({ address }) =>
+    `On the host add "${address}" to "insecure-registries" in /etc/docker/daemon.json and run: systemctl reload docker. Better: give the registry a certificate, or go through the API proxy (HTTPS), or reach it as 127.0.0.1.`,
+  RegistryError: ({ name, address }) =>
+    `On the host run: curl -si ${toUrl(address)}/v2/ — a registry answers 200 or 401 there. If it is another program, correct registryCredentials.${name}.address; if it is a proxy, look at its log and the registry's.`,
+  Unauthorized: (question, { step, credential = 'password' }) =>
+    step === 'login'
+      ? adviseLogin(question, credential)
+      : `Set username and password of registryCredentials.${question.name}: the registry asks for them.`,
+  AccessDenied: (question) => adviseScope(question),
+  NotFound: (question) =>
+    `Check repository and tag. If they are right, the registry on site has not synced them: run ${adviseSync(question)} and wait for its next sync.`,
+};
+
+function adviseReach({ address }: CheckQuestion, message: string): string {
+  const { host, port } = split(address);
+  const curl = `curl -sv --max-time 10 ${toUrl(address)}/v2/`;
+  if (/timeout|timed out|deadline|no answer|canceled/i.test(message)) {
+    return `On the host run: ${curl} — if it connects and waits, restart the registry or the proxy before it (iotedge restart <module>); if it does not connect, a firewall drops it, or the address is wrong. ${PROXY}`;
+  }
+  if (isLoopbackHost(host)) {
+    return `On the host run: ss -ltnp 'sport = :${port}' — the registry, or the API proxy before it, must listen there: iotedge list shows whether it runs, and its createOptions need ${port} among their PortBindings.`;
+  }
+  return `On the host run: getent hosts ${host} and: ${curl} — the host, not the module, must resolve and reach it. ${PROXY}`;
+}
+
+const PROXY =
+  'If the engine goes through an HTTP proxy (systemctl show --property=Environment docker), its NO_PROXY must hold the host.';
+
+function adviseTrust({ address }: CheckQuestion, message: string): string {
+  const path = `/etc/docker/certs.d/${address}`;
+  if (/expired or is not yet valid/.test(message)) {
+    return 'On the host run: date — if the clock is right, renew the certificate of the registry.';
+  }
+  if (/is valid for|not valid for any names|IP SANs/.test(message)) {
+    return 'Use the name that is in the certificate as address in registryCredentials and images, or have the certificate issued for this one.';
+  }
+  if (/X509 key pair|missing key|client certificate/.test(message)) {
+    return `Look into ${path}: a CA is named *.crt there; a *.cert is a client's and needs its *.key.`;
+  }
+  return `On the host put the PEM of the CA that signed the certificate at ${path}/ca.crt (no restart needed).`;
+}
+
+function adviseLogin({ name, address, username = '' }: CheckQuestion, credential: CredentialName): string {
+  const acr = toCloudName(address);
+  const flag = credential === 'password' ? '--password1' : '--password2';
+  return (
+    `Make a new one: az acr token credential generate --registry ${acr} --name ${username} ${flag}, and set registryCredentials.${name}.${credential} to it. ` +
+    `If it is right, the token may not be known on site: az acr connected-registry update --registry ${acr} --name <connected registry> --add-client-tokens ${username}, and wait for the next sync.`
+  );
+}
+
+function adviseScope({ address, username, repository = '<repository>' }: CheckQuestion): string {
+  const acr = toCloudName(address);
+  const token = username === undefined ? '<token>' : username;
+  return (
+    `Find the scope map: az acr token show --registry ${acr} --name ${token} --query scopeMapId, then: ` +
+    `az acr scope-map update --registry ${acr} --name <scope map> --add-repository ${repository} content/read metadata/read, and wait for the next sync.`
+  );
+}
+
+const adviseSync = ({ address, repository = '<repository>' }: CheckQuestion): string =>
+  `az acr connected-registry permissions update --registry ${toCloudName(address)} --name <connected registry> --add ${repository}`;
+
+/** Whether a host is the machine itself, as whoever asks sees it. */
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** Host (IPv6 in brackets) and port of an address; the port that HTTPS has where none is written. */
+export function split(address: string): { readonly host: string; readonly port: number } {
+  const match = /^(.*?)(?::(\d+))?$/.exec(address);
+  return { host: match?.[1] ?? address, port: Number(match?.[2] ?? 443) };
+}
+
+/** Docker's engine speaks plain HTTP to loopback addresses. */
+const toUrl = (address: string): string =>
+  `${isLoopbackHost(split(address).host) ? 'http' : 'https'}://${address}`;
+
+/** The name that `az` knows a registry by; unknown for one on site, which has an address of its own. */
+const toCloudName = (address: string): string => /^([^.:]+)\.azurecr\.io$/.exec(address)?.[1] ?? '<acr>';
