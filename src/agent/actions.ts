@@ -132,7 +132,7 @@ export function createActions(deps: ActionDeps): Actions {
       for (const target of targets) {
         await engine.tag(id, target, stopped.signal);
         log.info({ image: name, reference: formatReference(target) }, 'image tagged');
-        book.own(deps.book, [formatReference(target)]);
+        book.own(deps.book, name, [formatReference(target)]);
       }
     } catch (error) {
       if (!stopped.signal.aborted) outcomes.takeFailed(deps.book, name, AgentError.of(error), toMoment());

@@ -9,6 +9,7 @@ import { toSteady } from '#agent/ports';
 import { createPulse } from '#agent/pulse';
 import type { Clock, Engine, Hub, Log, MethodHandlers, RegistryProber, Sealer, Store } from '#agent/ports';
 import { createRegistryChecks } from '#agent/registry-checks';
+import { createRemovals } from '#agent/removals';
 import { createReporter } from '#agent/reporter';
 import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
 import { createStatus } from '#agent/status';
@@ -123,6 +124,8 @@ export function createAgent(deps: AgentDeps): Agent {
     toStatus,
     isEngineAway,
     checks,
+    removals: createRemovals({ engine, observer, book, clock, log, ring: wake.ring }),
+    parentHostName: deps.parentHostName,
     nowMs: clock.nowMs,
     ring: wake.ring,
   });

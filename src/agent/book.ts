@@ -7,6 +7,14 @@ import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry
 import type { RegistryRecord } from '#core/registry-record';
 import type { EngineView, RunningPull } from '#core/world';
 
+/** What a pull in flight is about to put under a reference. */
+export interface Claim {
+  /** Of the entry that it is pulled for. */
+  readonly name: string;
+  /** The id of the image that had the reference before; empty where none had. */
+  readonly idBefore: string;
+}
+
 /**
  * What the agent remembers, and how each event changes it. Records are values; the book holds the current ones.
  */
@@ -16,12 +24,12 @@ export interface Book {
   generation: number;
   readonly images: Map<string, ImageRecord>;
   readonly registries: Map<string, RegistryRecord>;
-  /** Names of images that this module pulled. */
-  readonly owned: Set<string>;
-  /** Names that the pulls in flight bring, with the id of the image that has the name before; empty where none has. */
-  readonly claimed: Map<string, string>;
+  /** References that this module pulled or tagged, and the name that each was listed under. */
+  readonly owned: Map<string, string>;
+  /** References that the pulls in flight bring. */
+  readonly claimed: Map<string, Claim>;
   /** The same, of the pulls that were in flight when the module was killed, until the engine is seen. */
-  readonly inherited: Map<string, string>;
+  readonly inherited: Map<string, Claim>;
   readonly stalledAddresses: Set<string>;
 }
 
@@ -31,7 +39,7 @@ export function createBook(): Book {
     generation: 0,
     images: new Map(),
     registries: new Map(),
-    owned: new Set(),
+    owned: new Map(),
     claimed: new Map(),
     inherited: new Map(),
     stalledAddresses: new Set(),
@@ -140,18 +148,18 @@ export function toSpec(book: Book, name: string): ImageSpec | undefined {
   return image?.kind === 'image' ? image.spec : undefined;
 }
 
-/** Remembers names of images that this module brought: they are its to clean up. */
-export function own(book: Book, names: Iterable<string>): void {
-  for (const name of names) book.owned.add(name);
+/** Remembers references that this module brought for an image: they are its to clean up. */
+export function own(book: Book, name: string, references: Iterable<string>): void {
+  for (const reference of references) book.owned.set(reference, name);
 }
 
-/** What pulls brought whose end the module did not live to see is its own too: the name is another image's now. */
+/** What pulls brought whose end the module did not live to see is its own too: the reference is another image's now. */
 export function settleInherited(book: Book, { byName }: ImageIndex): void {
-  for (const [name, idBefore] of book.inherited) {
-    const image = byName.get(name);
+  for (const [reference, { name, idBefore }] of book.inherited) {
+    const image = byName.get(reference);
     if (image === undefined || image.id === idBefore) continue;
-    const repository = `${name.replace(/@.*|:[^/:]*$/, '')}@`;
-    own(book, [name, ...image.digests.filter((digest) => digest.startsWith(repository))]);
+    const repository = `${reference.replace(/@.*|:[^/:]*$/, '')}@`;
+    own(book, [reference, ...image.digests.filter((digest) => digest.startsWith(repository))], name);
   }
   book.inherited.clear();
 }

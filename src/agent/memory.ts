@@ -89,7 +89,8 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
     return {
       version: 1,
       ...(desired === undefined ? {} : { desired }),
-      owned: [...book.owned],
+      owned: [...book.owned.keys()],
+      ownedAs: Object.fromEntries(book.owned),
       claimed: Object.fromEntries([...book.inherited, ...book.claimed]),
       images: Object.fromEntries([...book.images].map(([name, record]) => [name, toRemembered(record)])),
     };
@@ -130,8 +131,8 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
     async recall() {
       const memory = await read();
       if (memory === undefined) return undefined;
-      for (const name of memory.owned) book.owned.add(name);
-      for (const [name, id] of Object.entries(memory.claimed)) book.inherited.set(name, id);
+      for (const reference of memory.owned) book.owned.set(reference, memory.ownedAs?.[reference] ?? '');
+      for (const [reference, claim] of Object.entries(memory.claimed)) book.inherited.set(reference, claim);
       for (const [name, image] of Object.entries(memory.images)) {
         book.images.set(name, { ...image, checkedGeneration: -1, checkFailures: 0 });
       }

@@ -2,6 +2,7 @@ import { cancel, demand } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { MethodAnswer, MethodHandler, MethodHandlers } from '#agent/ports';
 import type { RegistryChecks } from '#agent/registry-checks';
+import type { Removals } from '#agent/removals';
 import type { Tasks } from '#agent/tasks';
 import { toCheckAnswer } from '#contract/check-answer';
 import {
@@ -10,9 +11,13 @@ import {
   parseGetStatus,
   parseGetTaskStatus,
   parsePullImages,
+  parseRemoveImages,
   PayloadError,
 } from '#contract/methods';
+import { toRemovals } from '#contract/removals';
 import { toWhole } from '#contract/reported';
+import { AgentError } from '#core/reason';
+import { findWanted } from '#core/removal';
 import type { Status } from '#core/status';
 
 export interface MethodDeps {
@@ -21,6 +26,8 @@ export interface MethodDeps {
   readonly toStatus: () => Status;
   readonly isEngineAway: () => boolean;
   readonly checks: RegistryChecks;
+  readonly removals: Removals;
+  readonly parentHostName: string | undefined;
   readonly nowMs: () => number;
   readonly ring: () => void;
 }
@@ -104,6 +111,19 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     return { status: 200, payload: toCheckAnswer(checks) };
   }
 
+  async function removeImages(payload: unknown): Promise<MethodAnswer> {
+    const { images: words } = parseRemoveImages(payload);
+    const { desired, owned } = book;
+    const meant = toRemovals(words, { desired, owned, parentHostName: deps.parentHostName });
+    for (const [word, references] of meant) {
+      const wanted = findWanted(word, references, desired);
+      if (wanted !== undefined) return stillDesired(word, wanted);
+    }
+    if (deps.isEngineAway()) return engineAway();
+    const references = [...new Set([...meant.values()].flat())];
+    return { status: 200, payload: await deps.removals.remove(references) };
+  }
+
   function findUnknown(names: readonly string[] | undefined): string | undefined {
     return names?.find((name) => book.desired?.images.has(name) !== true);
   }
@@ -116,7 +136,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     GetTaskStatus: answering(getTaskStatus),
     CheckRegistry: answering(checkRegistry),
     PlanImages: answering(notImplemented),
-    RemoveImages: answering(notImplemented),
+    RemoveImages: answering(removeImages),
   };
 }
 
@@ -127,6 +147,7 @@ function answering(handle: (payload: unknown) => MethodAnswer | Promise<MethodAn
       return await handle(payload);
     } catch (error) {
       if (error instanceof PayloadError) return failure(400, 'BadRequest', error.message);
+      if (error instanceof AgentError && error.reason === 'EngineUnavailable') return engineAway();
       return failure(500, 'Unknown', 'The module failed to answer; its log has the cause.');
     }
   };
@@ -147,6 +168,13 @@ const notListed = (name: string): MethodAnswer =>
     404,
     'NotFound',
     `No registry "${name}" is listed without a fault; names are the keys of properties.desired.registryCredentials.`,
+  );
+
+const stillDesired = (word: string, name: string): MethodAnswer =>
+  failure(
+    409,
+    'StillDesired',
+    `"${word}" is still desired: take images.${name} out of the desired properties first. Nothing was removed.`,
   );
 
 const engineAway = (): MethodAnswer =>

@@ -113,7 +113,9 @@ export function createPullTable({
     running.set(name, pull);
     if ((state.images.get(name)?.attempts ?? 0) > 0) tally.count('retries_total', { action: 'pull' });
     log.info({ image: name, reference }, 'pull started');
-    for (const brought of toNames(spec)) state.claimed.set(brought, observer.toId(brought));
+    for (const brought of toNames(spec)) {
+      state.claimed.set(brought, { name, idBefore: observer.toId(brought) });
+    }
     try {
       await remember();
       const { signal } = pull.controller;
@@ -125,8 +127,8 @@ export function createPullTable({
         signal,
         onLayer,
       });
-      const names = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
-      if (!pulled.wasPresent) book.own(state, names);
+      const references = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
+      if (!pulled.wasPresent) book.own(state, name, references);
       if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
       const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
       const { digest, sizeBytes, wasPresent } = pulled;

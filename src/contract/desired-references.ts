@@ -50,7 +50,10 @@ export interface Source {
  *
  * @throws EntryFault of reason `UnknownRegistry` or `InvalidImage`.
  */
-export function resolveImage(entry: z.infer<typeof ImageEntry>, context: ImageContext): Source {
+export function resolveImage(
+  entry: Pick<z.infer<typeof ImageEntry>, 'image' | 'registry'>,
+  context: ImageContext,
+): Source {
   const written = parse(entry.image, ['image']);
   const address = written.registry === undefined ? undefined : toHost(written.registry, ['image'], context);
   const registry =

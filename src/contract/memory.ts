@@ -35,10 +35,12 @@ const MemorySchema = z.object({
       sealed: z.string().exactOptional(),
     })
     .exactOptional(),
-  /** Names of images that this module pulled. */
+  /** References that this module pulled or tagged. */
   owned: z.array(z.string()),
-  /** Names that the pulls in flight bring, with the id of the image that has the name before; empty where none has. */
-  claimed: z.record(z.string(), z.string()).default({}),
+  /** The name that each of them was listed under. */
+  ownedAs: z.record(z.string(), z.string()).exactOptional(),
+  /** References that the pulls in flight bring: under which name, and the image that has the reference before, if any. */
+  claimed: z.record(z.string(), z.object({ name: z.string(), idBefore: z.string() })).default({}),
   images: z.record(z.string(), RememberedImage),
 });
 

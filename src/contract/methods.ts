@@ -44,6 +44,16 @@ const GetTaskStatus = z.object({
   correlationId: text('must be the correlationId that PullImages answered'),
 });
 
+const REMOVED_RULE = 'must be a list of names or references of images';
+
+const RemoveImages = z.object({
+  schemaVersion,
+  images: z
+    .array(text('must be a name or a reference'), { error: REMOVED_RULE })
+    .min(1, { error: REMOVED_RULE })
+    .max(1000, { error: 'must be at most 1,000 names or references' }),
+});
+
 const CheckRegistry = z.object({
   schemaVersion,
   registry: text('must be a name from properties.desired.registryCredentials').exactOptional(),
@@ -64,6 +74,10 @@ export const parseCancelPulls = (payload: unknown): z.infer<typeof CancelPulls> 
 /** The payload of `GetTaskStatus`. @throws PayloadError */
 export const parseGetTaskStatus = (payload: unknown): z.infer<typeof GetTaskStatus> =>
   parse(GetTaskStatus, payload);
+
+/** The payload of `RemoveImages`. @throws PayloadError */
+export const parseRemoveImages = (payload: unknown): z.infer<typeof RemoveImages> =>
+  parse(RemoveImages, payload);
 
 /** What `CheckRegistry` asks about; `latest` where a repository comes without a tag. */
 export interface CheckRequest {

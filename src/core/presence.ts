@@ -87,7 +87,7 @@ export function findImage(
 }
 
 /** The names under which a desired image stands in the engine, all of them. */
-export function toNames({ reference, tagAs }: ImageSpec): readonly string[] {
+export function toNames({ reference, tagAs }: Pick<ImageSpec, 'reference' | 'tagAs'>): readonly string[] {
   const pinned = reference.digest === undefined ? [] : [`${formatRepository(reference)}@${reference.digest}`];
   return [...pinned, ...[reference, ...tagAs].flatMap((name) => formatTagged(name) ?? [])];
 }

@@ -18,7 +18,7 @@ export function toUnlisted({ desired, owned, engine, running }: World): readonly
       if (id !== undefined) listedIds.add(id);
     }
   }
-  return [...owned].filter((name) => {
+  return [...owned.keys()].filter((name) => {
     const id = byName.get(name)?.id;
     return id !== undefined && !listedIds.has(id) && !running.removals.has(name);
   });

@@ -21,8 +21,8 @@ export interface World {
   readonly running: Running;
   /** Addresses of registries from which a pull stalled and none has come since. */
   readonly stalledAddresses: ReadonlySet<string>;
-  /** Names of images that this module pulled. */
-  readonly owned: ReadonlySet<string>;
+  /** References that this module pulled or tagged, and the name that each was listed under. */
+  readonly owned: ReadonlyMap<string, string>;
 }
 
 export type EngineView =

@@ -36,7 +36,9 @@ it('every call is answered once, whatever it is given', async () => {
     ['CheckRegistry', { registry: 'nobody' }, undefined, 404],
     ['CheckRegistry', { tag: '1' }, undefined, 400],
     ['PlanImages', {}, undefined, 501],
-    ['RemoveImages', {}, undefined, 501],
+    ['RemoveImages', {}, undefined, 400],
+    ['RemoveImages', { images: ['hello'] }, undefined, 409],
+    ['RemoveImages', { images: ['nobody/nothing:1'] }, undefined, 200],
     ['Unheard', {}, undefined, 504],
   ];
   const answers = [];

@@ -417,7 +417,7 @@ describe('plan of removals, with unlisted: remove', () => {
     settings: { unlisted: 'remove' },
     listed: [LISTED, GONE],
   } satisfies Scene;
-  const OURS = new Set([...LISTED.tags, ...LISTED.digests, ...GONE.tags]);
+  const OURS = new Map([...LISTED.tags, ...LISTED.digests, ...GONE.tags].map((name) => [name, 'any']));
   const toActions = (more: Scene, idsInUse: ReadonlySet<string> = new Set()): string[] => {
     const world = toWorld({ ...scene, ...more, world: { owned: OURS, ...more.world } });
     if (world.engine.kind === 'unavailable') throw new Error('the scene has an engine');
@@ -431,7 +431,7 @@ describe('plan of removals, with unlisted: remove', () => {
     expect(toActions({ settings: { unlisted: 'keep' } })).toEqual([]);
   });
   it('never removes an image that the module did not pull', () => {
-    expect(toActions({ world: { owned: new Set() } })).toEqual([]);
+    expect(toActions({ world: { owned: new Map() } })).toEqual([]);
   });
   it('never removes an image that a container uses', () => {
     expect(toActions({}, new Set([GONE.id]))).toEqual([]);

@@ -116,7 +116,7 @@ export function toWorld(scene: Scene): World {
     freeBytes: undefined,
     running: { pulls: running, checks: new Set(), logins: new Set(), tags: new Set(), removals: new Set() },
     stalledAddresses: new Set(),
-    owned: new Set(),
+    owned: new Map(),
     ...scene.world,
   };
 }
