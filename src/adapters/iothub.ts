@@ -1,4 +1,5 @@
 import type { DeviceMethodRequest, DeviceMethodResponse } from 'azure-iot-device';
+import { toMessage } from '#adapters/iothub-message';
 import { ReportRefused } from '#adapters/iothub-transport';
 import { HUB_LIMITS, openClient, unlessAborted, within } from '#adapters/iothub-client';
 import type { HubLimits, OpenClient } from '#adapters/iothub-client';
@@ -197,6 +198,21 @@ export function createIotHub(options: IotHubOptions): IotHub {
         if (error instanceof ReportRefused) log.warn({ error: error.message }, 'will report again');
         // An answer that does not come may never come again on this client: its subscription may be gone.
         else current.lost.abort(error);
+        throw error;
+      }
+    },
+    async send(output, message) {
+      const current = connection;
+      if (current === undefined) throw new Error('not connected to edgeHub');
+      const sent = new Promise<void>((resolve, reject) => {
+        current.client.sendOutputEvent(output, toMessage(message), (error) =>
+          error ? reject(error) : resolve(),
+        );
+      });
+      try {
+        await unlessAborted(current.lost.signal, within(limits.reportMs, 'event', sent));
+      } catch (error) {
+        current.lost.abort(error);
         throw error;
       }
     },

@@ -2,6 +2,7 @@ import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
 import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
+import type { Herald } from '#agent/herald';
 import type { Clock, Engine, Log } from '#agent/ports';
 import { createPullTable } from '#agent/pulls';
 import type { PullTable, RegistryAccess } from '#agent/pulls';
@@ -27,6 +28,7 @@ export interface ActionDeps {
   readonly engine: Engine;
   readonly observer: Observer;
   readonly book: Book;
+  readonly herald: Pick<Herald, 'pulled'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly tally: Tally;

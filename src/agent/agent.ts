@@ -1,5 +1,6 @@
 import { createActions } from '#agent/actions';
 import * as records from '#agent/book';
+import { createHerald } from '#agent/herald';
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
 import { meterEngine } from '#agent/metered-engine';
@@ -84,10 +85,12 @@ export function createAgent(deps: AgentDeps): Agent {
   const pulse = createPulse(clock.steadyMs);
   const book = records.createBook();
   const observer = createObserver(engine, steady);
-  const remember = async (): Promise<void> => remembrance?.saveNow();
-  const ring = wake.ring;
-  const actions = createActions({ engine, observer, book, clock, log, tally, toMoment, ring, remember });
   const outlook = createOutlook();
+  const herald = createHerald({ ...deps, book, outlook, onTold: () => remembrance?.ring() });
+  const { ring } = wake;
+  const remember = async (): Promise<void> => remembrance?.saveNow();
+  const shared = { engine, observer, book, herald, clock, log, tally };
+  const actions = createActions({ ...shared, toMoment, ring, remember });
   const toStatus = createStatus({
     version: deps.version,
     startedAtMs: clock.nowMs(),
@@ -130,7 +133,7 @@ export function createAgent(deps: AgentDeps): Agent {
     ring: wake.ring,
   });
 
-  const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, clock: steady, log });
+  const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, herald, clock: steady, log });
   const intake = createIntake({ ...deps, book, outlook, remembrance });
 
   let view: EngineView | undefined;
@@ -170,9 +173,11 @@ export function createAgent(deps: AgentDeps): Agent {
       const untilRecallMs = recallAtMs - clock.steadyMs();
       return nextLook(untilRecallMs > 0 ? clock.nowMs() + untilRecallMs : undefined);
     }
-    for (const image of records.takeObservation(book, looked, actions.running.pulls, toMoment())) {
+    const vanished = records.takeObservation(book, looked, actions.running.pulls, toMoment());
+    for (const { name, digest } of vanished) {
       tally.count('evictions_total', {});
-      log.warn({ image }, 'image vanished from the engine; it is pulled again');
+      log.warn({ image: name }, 'image vanished from the engine; it is pulled again');
+      herald.evicted(name, digest);
     }
     const { running } = actions;
     const world: World = { ...book, desired, nowMs: clock.nowMs(), engine: looked, freeBytes, running };
@@ -222,6 +227,7 @@ export function createAgent(deps: AgentDeps): Agent {
     surroundings.takeStandings(standings);
     outlook.lastDesiredVersion = book.desired?.version;
     takeReady(outlook, planned.isReady ? toSetDigest() : undefined, clock.nowMs());
+    herald.look();
     tasks.settle(standings, toOutcome);
     reporter.ring();
     remembrance?.ring();
@@ -281,7 +287,7 @@ export function createAgent(deps: AgentDeps): Agent {
       const recalled = await remembrance?.recall();
       if (recalled !== undefined) intake.expect(recalled);
       const beside = new AbortController();
-      const work = [reporter.run(beside.signal), remembrance?.run(beside.signal)];
+      const work = [reporter.run(beside.signal), herald.run(beside.signal), remembrance?.run(beside.signal)];
       await Promise.all([loop(signal), observer.follow(wake.ring, signal)]);
       beside.abort();
       await Promise.all([...work, stop()]);

@@ -69,21 +69,27 @@ export function takeDesired(book: Book, desired: DesiredState, nowMs: number, is
   replaceAll(book.registries, registries);
 }
 
+/** An image that was there and is not any more. */
+export interface Evicted {
+  readonly name: string;
+  readonly digest: string | undefined;
+}
+
 /** Compares the records with what the engine has: what came, what went, what healed. */
 export function takeObservation(
   book: Book,
   view: EngineView,
   pulling: ReadonlyMap<string, RunningPull>,
   moment: Moment,
-): readonly string[] {
-  const evicted: string[] = [];
+): readonly Evicted[] {
+  const evicted: Evicted[] = [];
   if (view.kind === 'unavailable') return evicted;
   for (const [name, spec] of toSpecs(book)) {
     const before = book.images.get(name);
     if (before === undefined || pulling.has(name)) continue;
     const presence = findImage(spec, view, before);
     if (presence.kind === 'absent') {
-      if (before.seen !== undefined) evicted.push(name);
+      if (before.seen !== undefined) evicted.push({ name, digest: before.seen.digest });
       book.images.set(name, record.vanished(before, moment));
       continue;
     }
@@ -159,7 +165,7 @@ export function settleInherited(book: Book, { byName }: ImageIndex): void {
     const image = byName.get(reference);
     if (image === undefined || image.id === idBefore) continue;
     const repository = `${reference.replace(/@.*|:[^/:]*$/, '')}@`;
-    own(book, [reference, ...image.digests.filter((digest) => digest.startsWith(repository))], name);
+    own(book, name, [reference, ...image.digests.filter((digest) => digest.startsWith(repository))]);
   }
   book.inherited.clear();
 }

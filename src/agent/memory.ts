@@ -1,4 +1,5 @@
 import type { Book } from '#agent/book';
+import type { Herald } from '#agent/herald';
 import type { Clock, Log, Sealer, Store } from '#agent/ports';
 import { createWake } from '#agent/wake';
 import { joinSecrets, parseMemory, splitSecrets, toRemembered } from '#contract/memory';
@@ -31,6 +32,7 @@ export interface MemoryDeps {
   readonly store: Store;
   readonly sealer: Sealer;
   readonly book: Book;
+  readonly herald: Pick<Herald, 'heard'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -43,7 +45,7 @@ const RETRY_MS = 60_000;
 const PATIENCE_MS = 2000;
 
 /** Makes the remembrance; nothing is read or written yet. */
-export function createRemembrance({ store, sealer, book, clock, log }: MemoryDeps): Remembrance {
+export function createRemembrance({ store, sealer, book, herald, clock, log }: MemoryDeps): Remembrance {
   const wake = createWake(clock);
   let desired: Memory['desired'];
   let saved = '';
@@ -92,6 +94,7 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
       owned: [...book.owned.keys()],
       ownedAs: Object.fromEntries(book.owned),
       claimed: Object.fromEntries([...book.inherited, ...book.claimed]),
+      heard: herald.heard,
       images: Object.fromEntries([...book.images].map(([name, record]) => [name, toRemembered(record)])),
     };
   }
@@ -136,6 +139,7 @@ export function createRemembrance({ store, sealer, book, clock, log }: MemoryDep
       for (const [name, image] of Object.entries(memory.images)) {
         book.images.set(name, { ...image, checkedGeneration: -1, checkFailures: 0 });
       }
+      if (memory.heard !== undefined) herald.heard = memory.heard;
       desired = memory.desired;
       if (desired === undefined) return undefined;
       const { document, unknown } = joinSecrets(desired.document, await open(desired.sealed));

@@ -125,8 +125,22 @@ export interface Hub {
    */
   report(patch: object): Promise<void>;
 
+  /**
+   * Sends a message to an output; resolves when edgeHub took it, rejects (within 60 s) when that is not known. What is
+   * sent again has the same id, so that whoever receives it twice can tell.
+   */
+  send(output: string, message: OutputMessage): Promise<void>;
+
   /** Keeps a connection, rebuilding the client for ever, until the signal aborts; then closes it (within 3 s). */
   run(signal: AbortSignal): Promise<void>;
+}
+
+export interface OutputMessage {
+  readonly id: string;
+  /** Goes as JSON. */
+  readonly body: object;
+  /** Beside the body: routes can ask for them. */
+  readonly properties: Readonly<Record<string, string>>;
 }
 
 export interface TwinDocument {

@@ -52,6 +52,7 @@ export function createPullTable({
   engine,
   observer,
   book: state,
+  herald,
   clock,
   log,
   tally,
@@ -134,6 +135,10 @@ export function createPullTable({
       const { digest, sizeBytes, wasPresent } = pulled;
       tally.count('pulls_total', { result: wasPresent ? 'unchanged' : 'succeeded' });
       if (!wasPresent) tally.observe('pull_duration_seconds', {}, durationMs / 1000);
+      const bytes = sumBytes([pull.progress]).downloadedBytes;
+      if (!wasPresent && isCurrent(name, pull)) {
+        herald.pulled(name, { image: reference, digest, durationMs, bytes });
+      }
       log.info({ image: name, reference, digest, sizeBytes, durationMs, wasPresent }, 'image pulled');
     } catch (error) {
       takeFailure(name, pull, access, error);

@@ -23,6 +23,12 @@ const RememberedImage = z.object({
   seen: z.object({ digest: z.string().exactOptional(), sinceMs: timeMs }).exactOptional(),
 });
 
+const Heard = z.object({
+  images: z.record(z.string(), z.object({ image: z.string(), reason })),
+  registries: z.record(z.string(), z.object({ address: z.string(), reason, sinceMs: timeMs })),
+  ready: z.object({ digest: z.string(), version: z.number().exactOptional() }).exactOptional(),
+});
+
 const MemorySchema = z.object({
   version: z.literal(1),
   desired: z
@@ -42,6 +48,8 @@ const MemorySchema = z.object({
   /** References that the pulls in flight bring: under which name, and the image that has the reference before, if any. */
   claimed: z.record(z.string(), z.object({ name: z.string(), idBefore: z.string() })).default({}),
   images: z.record(z.string(), RememberedImage),
+  /** What was told in events. */
+  heard: Heard.exactOptional(),
 });
 
 /** Reads what was stored; undefined for anything that this version did not write. */

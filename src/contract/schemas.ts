@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { PullEvent } from '#contract/events-schema';
 import { DesiredDocument } from '#contract/desired-schema';
 import { ReportedDocument } from '#contract/reported-schema';
 
@@ -22,6 +23,13 @@ export function toSchemas(): ReadonlyMap<string, object> {
       {
         title: 'connected-registry-puller: reported properties, version 1.0',
         ...z.toJSONSchema(ReportedDocument),
+      },
+    ],
+    [
+      'events.schema.json',
+      {
+        title: 'connected-registry-puller: events on output pullEvents, version 1.0',
+        ...z.toJSONSchema(PullEvent),
       },
     ],
   ]);

@@ -6,6 +6,7 @@ describeHub('the fake hub', async () => {
   return {
     hub,
     reported: () => hub.reported,
+    sent: () => hub.sent,
     setDesired: (desired) => hub.setDesired(desired),
     setSilent(isSilent) {
       hub.refuses = isSilent;

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import type { Hub } from '#agent/ports';
+import type { Hub, OutputMessage } from '#agent/ports';
 import type { JsonObject } from '#core/merge-patch';
 
 /** A hub with everything that the suite does to it from outside. */
@@ -7,9 +7,11 @@ export interface HubHarness {
   readonly hub: Hub;
   /** IoT Hub's view of what was reported. */
   reported(): JsonObject;
+  /** Messages that edgeHub took, in order, with their outputs. */
+  sent(): readonly (OutputMessage & { readonly output: string })[];
   /** Replaces the desired properties. */
   setDesired(desired: JsonObject): void;
-  /** Whether reports get no answer from now on. */
+  /** Whether nothing gets an answer from now on. */
   setSilent(isSilent: boolean): void;
   disconnect(): Promise<void>;
   connect(): Promise<void>;
@@ -87,6 +89,35 @@ export function describeHub(name: string, startHarness: () => Promise<HubHarness
         await disconnect();
         await expect(hub.report({ a: 1 })).rejects.toThrow('not connected');
         expect(reported()).not.toHaveProperty('a');
+      });
+    });
+
+    describe('a message', () => {
+      const message = { id: 'id-1', body: { event: 'Ready', text: 'é' }, properties: { event: 'Ready' } };
+
+      test('goes to its output as JSON, with its properties and its id, in order', async () => {
+        const { hub, sent } = await start();
+        await hub.send('pullEvents', message);
+        await hub.send('other', { ...message, id: 'id-2' });
+        await until(() =>
+          expect(sent()).toEqual([
+            { output: 'pullEvents', ...message },
+            { output: 'other', ...message, id: 'id-2' },
+          ]),
+        );
+      });
+
+      test('rejects where no answer comes', async () => {
+        const { hub, setSilent } = await start();
+        setSilent(true);
+        await expect(hub.send('pullEvents', message)).rejects.toThrow('no answer');
+      });
+
+      test('rejects at once while there is no connection', async () => {
+        const { hub, disconnect, sent } = await start();
+        await disconnect();
+        await expect(hub.send('pullEvents', message)).rejects.toThrow('not connected');
+        expect(sent()).toEqual([]);
       });
     });
 

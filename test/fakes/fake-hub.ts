@@ -1,4 +1,4 @@
-import type { Hub, TwinDocument } from '#agent/ports';
+import type { Hub, OutputMessage, TwinDocument } from '#agent/ports';
 import { applyPatch } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
 
@@ -6,11 +6,13 @@ import type { JsonObject } from '#core/merge-patch';
 export interface FakeHub extends Hub {
   /** Every patch that was taken, in order. */
   readonly patches: readonly JsonObject[];
+  /** Every message that was taken, in order, with its output. */
+  readonly sent: readonly (OutputMessage & { readonly output: string })[];
   /** What the patches add up to. */
   readonly reported: JsonObject;
   /** The desired properties that were fetched last. */
   readonly desired: JsonObject;
-  /** Whether reports are refused, as when an answer does not come. */
+  /** Whether reports and messages are refused, as when an answer does not come. */
   refuses: boolean;
   /**
    * Replaces the desired properties and has the module fetch them, now or when it is connected again. `$version` counts
@@ -27,6 +29,7 @@ export interface FakeHub extends Hub {
 export function createFakeHub(): FakeHub {
   const listeners: (() => void)[] = [];
   const patches: JsonObject[] = [];
+  const sent: (OutputMessage & { readonly output: string })[] = [];
   let desired: JsonObject = {};
   let reported: JsonObject = {};
   let twin: TwinDocument | undefined;
@@ -44,6 +47,7 @@ export function createFakeHub(): FakeHub {
   const hub: FakeHub = {
     refuses: false,
     patches,
+    sent,
     get reported() {
       return reported;
     },
@@ -64,6 +68,11 @@ export function createFakeHub(): FakeHub {
       if (hub.refuses) throw new Error('report: no answer');
       patches.push(patch as JsonObject);
       reported = applyPatch(reported, patch as JsonObject);
+    },
+    async send(output, message) {
+      if (!isConnected) throw new Error('not connected');
+      if (hub.refuses) throw new Error('event: no answer');
+      sent.push({ output, ...message });
     },
     async run(signal) {
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
