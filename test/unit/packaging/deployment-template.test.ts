@@ -7,6 +7,7 @@ import {
   parseEnvFile,
   readCreateOptions,
   readDesired,
+  readEnvironment,
 } from '#test/manifests/expand';
 import type { Json } from '#test/manifests/expand';
 import { listSchemaFaults } from '#test/manifests/schemas';
@@ -95,7 +96,10 @@ describe.each(['amd64', 'arm64v8'])('the deployment manifest for %s', (platform)
       SecurityOpt: ['no-new-privileges'],
       Memory: 96 * 1024 ** 2,
       NanoCpus: 0.2e9,
+      PidsLimit: 64,
+      LogConfig: { Type: 'local', Config: { 'max-size': '10m', 'max-file': '3' } },
     });
+    expect(readEnvironment(manifest, 'puller')).toEqual({ storageFolder: '/iotedge/storage' });
     expect(HostConfig).not.toHaveProperty('Privileged');
   });
 
