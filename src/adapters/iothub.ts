@@ -34,7 +34,7 @@ export interface IotHub extends Hub {
 }
 
 /** Patches are lost while a connection is renewed, and nothing queues them: the whole twin is fetched now and then. */
-const REFETCH_MS = 30 * 60_000;
+export const REFETCH_MS = 30 * 60_000;
 /** Patches that follow one another closely are one fetch. */
 const REFETCH_SPACING_MS = 1000;
 /** What edgeHub answers while it knows nothing is asked for again soon. */

@@ -81,6 +81,24 @@ export function readDesired(manifest: Json, name: string): Json {
   return content[name]?.['properties.desired'] ?? {};
 }
 
+/**
+ * The desired properties of a module that a base deployment gives it and a layer adds to by path:
+ * `properties.desired.images.camera` sets that one image. `properties.desired` alone replaces them all.
+ * @see https://learn.microsoft.com/azure/iot-edge/module-deployment-monitoring#layered-deployment
+ */
+export function applyLayer(base: Json, layer: Json, name: string): Json {
+  const desired = structuredClone(readDesired(base, name));
+  const entries = (layer['modulesContent'] as Record<string, Json>)[name] ?? {};
+  return Object.entries(entries).reduce((document, [path, value]) => {
+    const keys = path.split('.').slice(2);
+    const last = keys.pop();
+    if (last === undefined) return structuredClone(value) as Json;
+    const parent = keys.reduce((node, key) => (node[key] ??= {}) as Json, document);
+    parent[last] = value;
+    return document;
+  }, desired);
+}
+
 /** The names of the variables in a text: `$NAME` or `${NAME}`, in capitals. */
 export function listVariables(text: string): Set<string> {
   return new Set(Array.from(text.matchAll(VARIABLE), ([, plain, braced]) => plain ?? braced ?? ''));
