@@ -25,6 +25,8 @@ export interface IotHub {
   modules: Twin[];
   jobs: { id: string; condition: string; tagged: string[] }[];
   deployments: Record<string, { priority: number; targetCondition: string }>;
+  /** How jobs end; all is well unless it is given. */
+  jobOutcome?: { readonly status: string; readonly failedCount: number };
   /** After so many looks at a module twin, the module is logged in; -1 for never. */
   looksUntilSync?: number;
 }
@@ -148,10 +150,8 @@ const COMMANDS: Record<string, Command> = {
     const tagged = hub.devices.filter(isMeant).map(({ deviceId }) => String(deviceId));
     hub.devices = hub.devices.map((twin) => (isMeant(twin) ? applyPatch(twin as JsonObject, patch) : twin));
     hub.jobs.push({ id: option('job-id'), condition: option('query-condition'), tagged });
-    return answer({
-      status: 'completed',
-      deviceJobStatistics: { deviceCount: tagged.length, failedCount: 0 },
-    });
+    const { status, failedCount } = hub.jobOutcome ?? { status: 'completed', failedCount: 0 };
+    return answer({ status, deviceJobStatistics: { deviceCount: tagged.length, failedCount } });
   },
   'iot edge deployment show': (account, option) => {
     const found = account.hubs[option('hub-name')]?.deployments[option('deployment-id')];

@@ -52,6 +52,12 @@ describe('fleet.sh status', () => {
     expect(run.stdout).toContain('8 devices, 3 of them ready\n');
   });
 
+  test('with --where speaks of the modules for which that holds', async () => {
+    const bench = await makeBench(await makeAccount());
+    const run = await bench.run('fleet.sh', ['status', ...HUB, '--where', "deviceId = 'refused'"]);
+    expect(run.stdout).toMatch(/^1 devices, 0 of them ready\n[^]* 2 Failed Unauthorized\n$/);
+  });
+
   test('of a module that nobody has is all noughts', async () => {
     const bench = await makeBench(await makeAccount());
     const run = await bench.run('fleet.sh', ['status', ...HUB, '--module', 'nobody']);
@@ -158,6 +164,22 @@ describe('fleet.sh tag', () => {
     const again = await bench.run('fleet.sh', ['tag', ...HUB, ...WANTS, ...TAG, '--apply']);
     expect(again.stdout).toContain('400 get it now');
     expect(again.code).toBe(0);
+  });
+});
+
+describe('a job of fleet.sh tag', () => {
+  test.each([
+    [{ status: 'completed', failedCount: 3 }, 0, '3 devices of this job could not be tagged'],
+    [
+      { status: 'failed', failedCount: 2 },
+      1,
+      'the job is failed 2; az iot hub job show --hub-name contoso-hub',
+    ],
+  ])('that ends as %j is told', async (jobOutcome, code, words) => {
+    const bench = await makeBench(await makeAccount({ jobOutcome }));
+    const run = await bench.run('fleet.sh', ['tag', ...HUB, ...WANTS, ...TAG, '--apply']);
+    expect(run.code).toBe(code);
+    expect(run.stdout + run.stderr).toContain(words);
   });
 });
 
