@@ -75,7 +75,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   ];
   return runEngine({
     ...seeEtcDir(options.etcDir, { command: dockerdPath, args }),
-    env: { PATH: `${dirname(dockerdPath)}${delimiter}${process.env['PATH'] ?? ''}` },
+    env: {
+      PATH: `${dirname(dockerdPath)}${delimiter}${process.env['PATH'] ?? ''}`,
+      // Where a containerd that answers too slowly is made to write down its stacks.
+      TMPDIR: options.dir,
+    },
     socketPath,
     dataRoot,
     logPath,
