@@ -6,6 +6,7 @@ import type { Edge } from './edge.ts';
 import { startEngine } from './engine/engine.ts';
 import type { Engine, EngineOptions } from './engine/engine.ts';
 import type { EngineClient } from './engine/engine-client.ts';
+import type { EngineFilter } from './engine/filter.ts';
 import { startModule } from './module.ts';
 import type { ModuleProcess } from './module.ts';
 import { startRegistry } from './registry/registry.ts';
@@ -21,6 +22,8 @@ export interface LabOptions {
   readonly startEngine?: (options: EngineOptions) => Promise<Engine>;
   /** Where the registry listens, and its name in references. Default `127.0.0.1`. */
   readonly registryHost?: string;
+  /** Puts a filter between the module and the engine, whose address it is given. */
+  readonly startFilter?: (dockerHost: string) => Promise<EngineFilter>;
   /** Of the shipped program. Default `dist/main.js` below the working directory. */
   readonly programPath?: string;
   /** Words before the command that starts the program, such as `setpriv` with its options. */
@@ -38,6 +41,8 @@ export interface Lab {
   readonly engine: EngineClient & { readonly dockerHost: string };
   /** The engine, where the lab started it itself. */
   readonly ownEngine: Engine | undefined;
+  /** Where there is one, between module and engine. */
+  readonly filter: EngineFilter | undefined;
   readonly environment: Readonly<Record<string, string>>;
   /** Starts the shipped program; one that runs already is to be stopped first. */
   startModule(): ModuleProcess;
@@ -69,7 +74,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     if (ownEngine !== undefined) endings.push(() => ownEngine.stop());
     const engine = options.engine ?? ownEngine;
     if (engine === undefined) throw new Error('a lab needs an engine');
-    return assemble({ dir, edge, registry, engine, ownEngine, options, endings, stop });
+    const filter = await options.startFilter?.(engine.dockerHost);
+    if (filter !== undefined) endings.push(() => filter.stop());
+    return assemble({ dir, edge, registry, engine, ownEngine, filter, options, endings, stop });
   } catch (error) {
     await stop();
     throw error;
@@ -82,15 +89,16 @@ function assemble(parts: {
   readonly registry: Registry;
   readonly engine: Lab['engine'];
   readonly ownEngine: Engine | undefined;
+  readonly filter: EngineFilter | undefined;
   readonly options: LabOptions;
   readonly endings: (() => Promise<void>)[];
   readonly stop: () => Promise<void>;
 }): Lab {
-  const { dir, edge, registry, engine, ownEngine, options, endings, stop } = parts;
+  const { dir, edge, registry, engine, ownEngine, filter, options, endings, stop } = parts;
   const modules: ModuleProcess[] = [];
   const environment = {
     ...edge.environment,
-    DOCKER_HOST: engine.dockerHost,
+    DOCKER_HOST: (filter ?? engine).dockerHost,
     HTTP_PORT: '0',
     RELAY_PORT: '0',
     ...toEnvironment(options.environment, dir),
@@ -104,6 +112,7 @@ function assemble(parts: {
     registry,
     engine,
     ownEngine,
+    filter,
     environment,
     startModule() {
       const { programPath = 'dist/main.js', launcher = [] } = options;

@@ -71,7 +71,8 @@ export function formatRegistryAuth(credentials: PullCredentials, registry: strin
   return Buffer.from(json).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
-function toAddress(dockerHost: DockerHost): { socketPath: string } | { host: string; port: string } {
+/** For Node.js's `request`. @throws for an address of another kind */
+export function toAddress(dockerHost: DockerHost): { socketPath: string } | { host: string; port: string } {
   const url = new URL(dockerHost);
   if (url.protocol === 'unix:') return { socketPath: decodeURIComponent(url.pathname) };
   if (url.protocol === 'tcp:' || url.protocol === 'http:') return { host: url.hostname, port: url.port };

@@ -1,7 +1,9 @@
 import { createServer, request } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DockerHost } from './engine-api.ts';
+import { toAddress } from './engine-api.ts';
 
 /** A request that a filter saw. */
 export interface FilteredRequest {
@@ -14,7 +16,7 @@ export interface FilteredRequest {
 
 /** A proxy before an engine. */
 export interface EngineFilter {
-  readonly dockerHost: string;
+  readonly dockerHost: DockerHost;
   readonly requests: readonly FilteredRequest[];
   stop(): Promise<void>;
 }
@@ -24,9 +26,10 @@ export interface EngineFilter {
  * @param allowed such as `GET /images/{name}/json`, where a name may hold slashes; the first that fits counts
  */
 export async function startEngineFilter(
-  socketPath: string,
+  dockerHost: DockerHost,
   allowed: readonly string[],
 ): Promise<EngineFilter> {
+  const address = toAddress(dockerHost);
   const dir = await mkdtemp(join(tmpdir(), 'filter-'));
   const endpoints = allowed.map((endpoint) => ({ endpoint, pattern: toPattern(endpoint) }));
   const requests: FilteredRequest[] = [];
@@ -41,9 +44,16 @@ export async function startEngineFilter(
         .end('{"message":"refused by the filter"}');
       return;
     }
-    const forwarded = request({ socketPath, method, path: url, headers: asked.headers, agent: false });
+    const forwarded = request({
+      ...address,
+      method,
+      path: url,
+      headers: asked.headers,
+      agent: false,
+    });
     forwarded.once('response', (response) => {
-      answer.writeHead(response.statusCode ?? 502, response.headers);
+      // Events may be long in coming; that they will is known at once.
+      answer.writeHead(response.statusCode ?? 502, response.headers).flushHeaders();
       response.pipe(answer);
       response.once('error', () => answer.destroy());
     });
@@ -54,6 +64,12 @@ export async function startEngineFilter(
   });
   const listenPath = join(dir, 'docker.sock');
   await new Promise<void>((resolve) => server.listen(listenPath, resolve));
+  if ('socketPath' in address) {
+    // Whoever may use the engine may use the filter.
+    const { uid, gid, mode } = await stat(address.socketPath);
+    await chown(listenPath, uid, gid);
+    await chmod(listenPath, mode & 0o777);
+  }
   return {
     dockerHost: `unix://${listenPath}`,
     requests,

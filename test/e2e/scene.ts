@@ -14,6 +14,7 @@ import type { ModuleProcess } from '#lab/module';
 import { startRegistry } from '#lab/registry/registry';
 import type { Registry } from '#lab/registry/registry';
 import type { RegistryRequest } from '#lab/registry/request-log';
+import { startDocumentedFilter } from './endpoints.ts';
 import { findSecrets } from './secrets.ts';
 import type { Places } from './secrets.ts';
 
@@ -69,16 +70,19 @@ const USERNAME = 'device-token';
 const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 2, reportIntervalSeconds: 1 };
 
 /**
- * Starts a lab for one test. When the test ends everything is stopped, and no password may stand anywhere that the
+ * Starts a lab for one test, with a filter before the engine that refuses what docs/security.md does not list. When the
+ * test ends everything is stopped; the filter may have refused nothing, and no password may stand anywhere that the
  * module wrote, reported, answered, sent or kept.
  */
 export async function startScene(options: LabOptions = {}): Promise<Scene> {
-  const scene = await openScene(options);
+  const scene = await openScene({ startFilter: startDocumentedFilter, ...options });
   onTestFinished(async () => {
     try {
       const placesWhileItRan = scene.findSecrets();
       await scene.module?.stop();
       expect([...placesWhileItRan, ...scene.findSecrets()], 'places where a password stands').toEqual([]);
+      const refused = scene.filter?.requests.filter(({ endpoint }) => endpoint === undefined) ?? [];
+      expect(refused, 'requests that docs/security.md does not list').toEqual([]);
     } finally {
       await scene.stop();
     }
@@ -86,7 +90,7 @@ export async function startScene(options: LabOptions = {}): Promise<Scene> {
   return scene;
 }
 
-/** Starts a lab that whoever asked for it stops and searches. */
+/** Starts a lab that whoever asked for it stops and searches; without a filter, unless one is asked for. */
 export async function openScene(options: LabOptions = {}): Promise<Scene> {
   const lab = await startLab({ startEngine: startTestEngine, registryHost: REGISTRY_HOST, ...options });
   const passwords = {
