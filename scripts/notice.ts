@@ -1,6 +1,19 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** SPDX identifiers of the licences that ask for no more than their notice. */
+const PERMISSIVE = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BlueOak-1.0.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'CC0-1.0',
+  'ISC',
+  'MIT',
+  'Unlicense',
+]);
+
 /** What a bundled package says of itself. */
 interface Notice {
   readonly name: string;
@@ -14,7 +27,7 @@ interface Notice {
 /**
  * The notices of all packages that files of a bundle came from, by name.
  * @param inputs paths, as in an esbuild metafile
- * @throws when a package names no licence
+ * @throws when a package names no licence, or none that asks for no more than its notice
  */
 export async function formatNotice(inputs: readonly string[]): Promise<string> {
   const folders = new Set(
@@ -44,6 +57,11 @@ async function readNotice(folder: string): Promise<Notice> {
   const { name, version } = manifest;
   const license = toLicense(manifest);
   if (license === undefined) throw new Error(`${name} ${version} names no licence`);
+  if (!isPermissive(license)) {
+    throw new Error(
+      `${name} ${version} is under ${license}: it must not be bundled, or scripts/notice.ts must know it`,
+    );
+  }
   const files = (await readdir(folder))
     .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
     .toSorted();
@@ -54,6 +72,14 @@ async function readNotice(folder: string): Promise<Notice> {
   const holder = typeof manifest.author === 'object' ? manifest.author.name : manifest.author;
   const text = `Copyright (c) ${holder ?? `the authors of ${name}`}\nIts terms: https://spdx.org/licenses/${license}.html`;
   return { name, version, license, text };
+}
+
+/** Whether an SPDX expression leaves a choice that is permissive; one that mixes OR and AND is for a person to read. */
+function isPermissive(expression: string): boolean {
+  const text = expression.replaceAll(/[()]/g, '');
+  const all = text.split(' AND ');
+  if (all.length > 1) return all.every((license) => PERMISSIVE.has(license));
+  return text.split(' OR ').some((license) => PERMISSIVE.has(license));
 }
 
 function toLicense({ license, licenses }: Manifest): string | undefined {

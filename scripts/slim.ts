@@ -45,56 +45,21 @@ const UNUSED = new Set([
   'zlib',
 ]);
 
-/** Modules of which a little is used, and what does that. */
-const REPLACED: Readonly<Record<string, string>> = {
-  // Its lines would carry passwords and tokens to the log of whoever sets DEBUG.
-  debug: `
-    const silent = Object.assign(() => undefined, { enabled: false });
-    module.exports = () => silent;`,
-  // What the user agent says of the system: the kernel, for the distribution is the image's own.
-  getos: `
-    const os = require('node:os');
-    module.exports = (done) => done(null, { os: 'linux', dist: os.type(), release: os.release() });`,
-  lodash: toParts('lodash', [
-    'at',
-    'cloneDeep',
-    'defaults',
-    'difference',
-    'each',
-    'extend',
-    'filter',
-    'includes',
-    'isArray',
-    'isPlainObject',
-    'merge',
-    'transform',
-    'without',
-  ]),
-  // A copy of an old node:stream, for older versions of Node.js.
-  'readable-stream': `module.exports = require('node:stream');`,
-};
-
-function toParts(name: string, parts: readonly string[]): string {
-  return parts.map((part) => `exports.${part} = require('${name}/${part}');`).join('\n');
-}
+/** Modules of which a little is used: the files in `slim/` that have their names do that. */
+const REPLACED = new Set(['debug', 'getos', 'lodash', 'readable-stream']);
 
 /** Leaves out of the bundle what is never called. A name that the libraries no longer load is an error. */
 export const slim: Plugin = {
   name: 'slim',
   setup(bundler) {
-    const unmet = new Set([...UNUSED, ...Object.keys(REPLACED)]);
+    const unmet = new Set([...UNUSED, ...REPLACED]);
     bundler.onResolve({ filter: /.*/ }, ({ path, resolveDir }) => {
       const name = path.startsWith('.') ? toName(join(resolveDir, path)) : path;
-      const namespace = UNUSED.has(name) ? 'unused' : Object.hasOwn(REPLACED, name) ? 'replaced' : undefined;
-      if (namespace === undefined) return undefined;
+      const substitute = UNUSED.has(name) ? 'unused' : REPLACED.has(name) ? name : undefined;
+      if (substitute === undefined) return undefined;
       unmet.delete(name);
-      return { path: name, namespace, pluginData: resolveDir };
+      return { path: join(import.meta.dirname, 'slim', `${substitute}.cjs`) };
     });
-    bundler.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'module.exports = class {};' }));
-    bundler.onLoad({ filter: /.*/, namespace: 'replaced' }, ({ path, pluginData }) => ({
-      contents: REPLACED[path] ?? '',
-      resolveDir: pluginData as string,
-    }));
     bundler.onEnd(() => ({
       errors: Array.from(unmet, (name) => ({ text: `no library loads ${name} any more: take it out` })),
     }));

@@ -43,6 +43,7 @@ describe.each(dockerfiles)('the Dockerfile for %s', (platform, path) => {
       title: packageJson.name,
       description: packageJson.description,
       version: packageJson.version,
+      revision: '$REVISION',
       licenses: packageJson.license,
       'base.name': /FROM --platform=\S+ (\S+)/.exec(last)?.[1],
     });
@@ -52,6 +53,12 @@ describe.each(dockerfiles)('the Dockerfile for %s', (platform, path) => {
     const [major] = packageJson.devDependencies.node.split('.');
     expect(last).toContain(`nodejs${major}-`);
     expect(text).toContain(`FROM node:${major}-`);
+  });
+
+  test('asks the module alone how it is', () => {
+    expect(text).toMatch(
+      /^HEALTHCHECK .*\\\n  CMD \["\/nodejs\/bin\/node", "\/app\/dist\/healthcheck\.js"\]$/m,
+    );
   });
 
   test('runs nothing in the last stage, which has no shell', () => {

@@ -45,3 +45,24 @@ test('fails for a package without a licence, which must not be bundled', async (
   const inputs = await install({ 'node_modules/d': { manifest: { name: 'd', version: '1.0.0' } } });
   await expect(formatNotice(inputs)).rejects.toThrow('d 1.0.0 names no licence');
 });
+
+test.each([
+  'GPL-3.0-only',
+  'LGPL-2.1-or-later',
+  'UNLICENSED',
+  'MIT AND GPL-2.0-only',
+  '(MIT OR X) AND GPL-2.0-only',
+])('fails for a package under %s, which must not be bundled', async (license) => {
+  const inputs = await install({ 'node_modules/e': { manifest: { name: 'e', version: '1.0.0', license } } });
+  await expect(formatNotice(inputs)).rejects.toThrow(`e 1.0.0 is under ${license}`);
+});
+
+test.each(['MIT', '(MIT OR GPL-3.0-only)', 'Apache-2.0 AND MIT'])(
+  'takes a package under %s',
+  async (license) => {
+    const inputs = await install({
+      'node_modules/f': { manifest: { name: 'f', version: '1.0.0', license } },
+    });
+    expect(await formatNotice(inputs)).toContain(`f 1.0.0\nLicence: ${license}\n`);
+  },
+);
