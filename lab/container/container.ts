@@ -8,7 +8,10 @@ export interface ContainerOptions {
   readonly dockerHost: DockerHost;
   readonly image: string;
   /** As in a deployment manifest. */
-  readonly createOptions: { readonly HostConfig: Readonly<Record<string, unknown>> };
+  readonly createOptions: {
+    readonly HostConfig: Readonly<Record<string, unknown>>;
+    readonly Healthcheck?: Readonly<Record<string, unknown>>;
+  };
   /** What edgeAgent and the deployment manifest put into it. */
   readonly environment: Readonly<Record<string, string>>;
   /** The engine's socket on this machine, bound in where `createOptions` bind `/var/run/docker.sock`. */
@@ -21,6 +24,8 @@ export interface ContainerState {
   /** 0 while it runs. */
   readonly exitCode: number;
   readonly outOfMemory: boolean;
+  /** As its HEALTHCHECK says: `starting`, `healthy` or `unhealthy`. */
+  readonly health: string | undefined;
   /** Of its init as this machine sees it, 0 when it does not run. */
   readonly pid: number;
 }
@@ -28,6 +33,8 @@ export interface ContainerState {
 /** The module in a container. */
 export interface Container {
   readonly id: string;
+  /** What the engine was told of it, but for its environment. */
+  readonly createOptions: Readonly<Record<string, unknown>>;
   state(): Promise<ContainerState>;
   /** Both streams, as far as they were written. */
   logs(): Promise<string>;
@@ -51,22 +58,26 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
 
   const { binds, volumes } = readBinds(createOptions.HostConfig['Binds'], options.socketPath);
   const workload = new URL(environment['IOTEDGE_WORKLOADURI'] ?? 'http://none');
-  const created = await call('POST', '/containers/create', {
+  const asked = {
     ...createOptions,
     Image: options.image,
-    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
     Labels: { 'net.azure-devices.edge.owner': 'Microsoft.Azure.Devices.Edge.Agent' },
     HostConfig: {
       ...createOptions.HostConfig,
       Binds: workload.protocol === 'unix:' ? [...binds, `${workload.pathname}:${workload.pathname}`] : binds,
       NetworkMode: 'host',
     },
+  };
+  const created = await call('POST', '/containers/create', {
+    ...asked,
+    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
   });
   const { Id: id } = created as { Id: string };
   const path = `/containers/${id}`;
   const state = async () => toState(await call('GET', `${path}/json`));
   const container: Container = {
     id,
+    createOptions: asked,
     state,
     async logs() {
       const { body } = await callEngine(dockerHost, { path: `${path}/logs?stdout=1&stderr=1` });
@@ -104,9 +115,21 @@ function readBinds(written: unknown, socketPath: string): { binds: string[]; vol
 
 function toState(answer: unknown): ContainerState {
   const { State } = answer as {
-    State: { Running: boolean; ExitCode: number; OOMKilled: boolean; Pid: number };
+    State: {
+      Running: boolean;
+      ExitCode: number;
+      OOMKilled: boolean;
+      Pid: number;
+      Health?: { Status: string };
+    };
   };
-  return { running: State.Running, exitCode: State.ExitCode, outOfMemory: State.OOMKilled, pid: State.Pid };
+  return {
+    running: State.Running,
+    exitCode: State.ExitCode,
+    outOfMemory: State.OOMKilled,
+    health: State.Health?.Status,
+    pid: State.Pid,
+  };
 }
 
 const FRAME_HEADER_BYTES = 8;

@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, mkdtemp, readFile, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readLimits } from '#lab/container/limits';
 import { startContainerScene } from './scene.ts';
-import { toObject } from '../e2e/scene.ts';
+import { toObject, WAIT } from '../e2e/scene.ts';
 
 test('pulls, reports and answers as edgeAgent starts it', async () => {
   const { push, desire, waitForReady, startContainer, call, engine, blobs } =
@@ -11,6 +12,7 @@ test('pulls, reports and answers as edgeAgent starts it', async () => {
   for (const name of names) await push(`acme/${name}:1`, ['base', name], 300_000);
   desire({ hello: 'hello-world', ...Object.fromEntries(names.map((name) => [name, `acme/${name}:1`])) });
   const container = await startContainer();
+  console.log('createOptions as run:', JSON.stringify(container.createOptions));
   const reported = await waitForReady(60_000);
   expect(toObject(reported['summary'])).toMatchObject({ desired: 4, pulled: 4, failed: 0 });
   // Four configurations, hello-world's layer, one that all share and one of each.
@@ -75,6 +77,13 @@ test('runs without a capability, without a way to gain one, and on a root that c
   }
 });
 
+test('runs within 96 MB and a fifth of a CPU', async () => {
+  const { edge, startContainer } = await startContainerScene('amd64');
+  const container = await startContainer();
+  await expect.poll(() => edge.connected, WAIT).toBe(true);
+  expect(await readLimits(await container.programPid())).toEqual({ memoryBytes: 96 * 1024 ** 2, cpus: 0.2 });
+});
+
 test('ends with exit code 0 when it is stopped, within the ten seconds that it is given', async () => {
   const { edge, startContainer } = await startContainerScene('amd64');
   const container = await startContainer();
@@ -85,17 +94,62 @@ test('ends with exit code 0 when it is stopped, within the ten seconds that it i
   expect(await container.logs()).toContain('ended');
 });
 
-test('says which group the socket wants, and waits, where GroupAdd is missing', async () => {
-  const { desire, waitForPhases, edge, startContainer } = await startContainerScene('amd64');
-  desire({ hello: 'hello-world' });
-  const container = await startContainer({ hostConfig: { GroupAdd: [] } });
-  await waitForPhases({ hello: 'Failed EngineUnavailable' }, 60_000);
-  expect(JSON.stringify(edge.reported())).toMatch(/GroupAdd/);
-  expect(await container.logs()).toMatch(/Permission denied.*GroupAdd/);
-  expect(await container.state()).toMatchObject({ running: true });
-});
+/** A folder of the host that is bound into the container, with the engine's socket in it or something else. */
+const BOUND = '/run/engine';
 
-test('says that a folder is in the place of the socket, and waits, where the host has no socket', async () => {
+test.each([
+  {
+    cause: 'there is no socket',
+    says: /There is no socket at \/run\/engine\/docker\.sock/,
+    spoil: () => Promise.resolve(),
+    mend: (path: string, socketPath: string) => link(socketPath, path),
+  },
+  {
+    cause: 'a folder is in its place',
+    says: /\/run\/engine\/docker\.sock is a folder, not the engine's socket/,
+    spoil: (path: string) => mkdir(path),
+    async mend(path: string, socketPath: string) {
+      await rmdir(path);
+      await link(socketPath, path);
+    },
+  },
+  {
+    cause: 'its group is another one',
+    says: /Permission denied for user 1000 at .*add "4321" to GroupAdd/,
+    async spoil(path: string, socketPath: string) {
+      await link(socketPath, path);
+      await chown(path, 0, 4321);
+      await chmod(path, 0o660);
+    },
+    mend: (path: string, _socketPath: string, gid: number) => chown(path, 0, gid),
+  },
+])(
+  'says in log and report why the socket cannot be opened, and goes on when it is mended: $cause',
+  async (fault) => {
+    const { desire, waitForPhases, waitForReady, edge, startContainer, filter } =
+      await startContainerScene('amd64');
+    const { pathname: socketPath } = new URL(filter?.dockerHost ?? '');
+    // Only on its own disk can a socket have a second name.
+    const folder = await mkdtemp(`${socketPath}-`);
+    await chmod(folder, 0o755);
+    const path = join(folder, 'docker.sock');
+    const { gid } = await stat(socketPath);
+    await fault.spoil(path, socketPath);
+    desire({ hello: 'hello-world' });
+    const container = await startContainer({
+      hostConfig: { Binds: [`${folder}:${BOUND}`] },
+      environment: { DOCKER_HOST: `unix://${BOUND}/docker.sock`, storageFolder: '' },
+    });
+    await waitForPhases({ hello: 'Failed EngineUnavailable' }, 60_000);
+    expect(JSON.stringify(edge.reported()).replaceAll(String.raw`\"`, '"')).toMatch(fault.says);
+    expect((await container.logs()).replaceAll(String.raw`\"`, '"')).toMatch(fault.says);
+    expect(await container.state()).toMatchObject({ running: true });
+    await fault.mend(path, socketPath, gid);
+    await waitForReady(60_000);
+  },
+);
+
+test('says that a folder is in the place of the socket where the host had none when it was created', async () => {
   const { dir, desire, waitForPhases, edge, startContainer } = await startContainerScene('amd64');
   desire({ hello: 'hello-world' });
   // The engine makes a folder of a bind whose source is missing.
@@ -103,4 +157,13 @@ test('says that a folder is in the place of the socket, and waits, where the hos
   await waitForPhases({ hello: 'Failed EngineUnavailable' }, 60_000);
   expect(JSON.stringify(edge.reported())).toMatch(/is a folder, not the engine's socket/);
   expect(await container.state()).toMatchObject({ running: true });
+});
+
+/** Of the HEALTHCHECK, in nanoseconds: soon enough for a test. */
+const QUICK_CHECKS = { Interval: 500e6, StartPeriod: 0, Retries: 2 };
+
+test('is healthy where it has no port to be asked at', async () => {
+  const { startContainer } = await startContainerScene('amd64');
+  const container = await startContainer({ environment: { HTTP_PORT: '0' }, healthcheck: QUICK_CHECKS });
+  await expect.poll(async () => (await container.state()).health, WAIT).toBe('healthy');
 });

@@ -21,6 +21,8 @@ export interface ContainerChanges {
   /** Laid over `HostConfig`. */
   readonly hostConfig?: Readonly<Record<string, unknown>>;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Laid over the image's HEALTHCHECK; times in nanoseconds. */
+  readonly healthcheck?: Readonly<Record<string, number>>;
   /** Bound in as the engine's socket instead of it. */
   readonly socketPath?: string;
 }
@@ -44,10 +46,12 @@ export function readDeployment(socketPath: string): {
 
 /** A lab on the engine that has the images. At the test's end its container is gone and has logged no password. */
 export async function startContainerScene(architecture: BuiltImage['architecture']): Promise<ContainerScene> {
-  const { dockerHost, socketPath, images } = inject('built');
+  const { dockerHost, images } = inject('built');
   const image = images.find((candidate) => candidate.architecture === architecture);
   if (image === undefined) throw new Error(`no image for ${architecture}`);
   const scene = await startScene({ engine: createEngineClient(dockerHost) });
+  if (scene.filter === undefined) throw new Error('nothing is between the module and the engine');
+  const { pathname: socketPath } = new URL(scene.filter.dockerHost);
   const deployment = readDeployment(socketPath);
 
   return Object.assign(scene, {
@@ -58,6 +62,7 @@ export async function startContainerScene(architecture: BuiltImage['architecture
         createOptions: {
           ...deployment.createOptions,
           HostConfig: { ...deployment.createOptions.HostConfig, ...changes.hostConfig },
+          ...(changes.healthcheck === undefined ? {} : { Healthcheck: changes.healthcheck }),
         },
         // The host's ports are not the container's to take.
         environment: {
