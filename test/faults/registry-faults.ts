@@ -39,16 +39,19 @@ function registrySwitch(
   };
 }
 
-/** The engine tries a layer again by itself, five times in 75 s: until then the image is being pulled, and so reported. */
-function layerSwitch(name: string, switches: Partial<RegistryFaults>, reason: string): Fault {
-  return registrySwitch(name, switches, reason, {
+/**
+ * The engine tries a layer again by itself, five times in 75 s: until then the image is being pulled, and so reported.
+ * @param reason - of the failure that comes at last; none where the engine gets over it
+ */
+function layerSwitch(name: string, switches: Partial<RegistryFaults>, reason?: string): Fault {
+  return registrySwitch(name, switches, reason ?? '', {
     ...slow,
     async whileItLasts(stage) {
       const repository = `acme/${stage.latest()}`;
       const asked = (): number => stage.requests('layers', repository).length;
       await stage.until('two attempts in vain', () => asked() >= 2);
       if (!stage.isLong) return `${stage.phase(stage.latest())}, ${asked()} attempts in vain`;
-      return waitForLatest(stage, `Failed ${reason}`, 180_000);
+      return waitForLatest(stage, reason === undefined ? 'Pulled' : `Failed ${reason}`, 180_000);
     },
   });
 }
@@ -176,11 +179,7 @@ const cuts: Fault = {
 export const registryFaults: readonly Fault[] = [
   ...absences,
   ...stalls,
-  layerSwitch(
-    'the connection is reset in mid-blob',
-    { cutBlobAfterBytes: 20_000, resets: true },
-    'RegistryUnreachable',
-  ),
+  layerSwitch('the connection is reset in mid-blob', { cutBlobAfterBytes: 20_000, resets: true }),
   cuts,
   registrySwitch('/v2/ answers 503, and all else works', { pingStatus: 503 }, 'RegistryError'),
   registrySwitch('/v2/ answers 404, and all else works', { pingStatus: 404 }, 'RegistryError'),
