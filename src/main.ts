@@ -22,9 +22,6 @@ const SHUTDOWN_MS = 9000;
 
 const EXIT_BAD_ENVIRONMENT = 2;
 
-const FORGOES =
-  'no storageFolder: after a restart nothing is pulled before edgeHub answers, retry times begin anew, and images pulled before stay though unlisted';
-
 // The bundle is CommonJS, where nothing can be awaited here.
 void main();
 
@@ -99,7 +96,10 @@ async function serveHttp(
 
 function toMemory({ storageFolder, hub }: Environment, log: Logger): Pick<AgentDeps, 'memory'> {
   if (storageFolder === undefined) {
-    log.info({}, FORGOES);
+    log.info(
+      {},
+      'no storageFolder: after a restart nothing is pulled before edgeHub answers, retry times begin anew, and images pulled before stay though unlisted',
+    );
     return {};
   }
   const sealer = hub.kind === 'workload' ? createWorkloadSealer(hub) : noSealer;

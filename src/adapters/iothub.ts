@@ -62,6 +62,8 @@ export function createIotHub(options: IotHubOptions): IotHub {
   let connections = 0;
   let fetches = 0;
   let dropClient: ((error: unknown) => void) | undefined;
+  let outage: { readonly error: string; readonly sinceMs: number } | undefined;
+  let lastRefusal: string | undefined;
 
   const notify = (): void => {
     for (const listener of listeners) listener();
@@ -72,6 +74,24 @@ export function createIotHub(options: IotHubOptions): IotHub {
     const { desired, reported } = JSON.parse(json) as TwinDocument;
     document = { desired, reported, fetch: fetches, connection: connections };
     notify();
+  }
+
+  /** An outage is a line where it begins, one for each other cause, and one where it ends. */
+  function tellFailed(error: string): void {
+    if (outage?.error === error) log.debug({ error }, 'still not connected to edgeHub');
+    else log.warn({ error }, 'not connected to edgeHub; will try again');
+    outage = { error, sinceMs: outage?.sinceMs ?? clock.nowMs() };
+  }
+
+  function tellRefused(error: string): void {
+    if (lastRefusal !== error) log.warn({ error }, 'edgeHub refused a report; will report again');
+    lastRefusal = error;
+  }
+
+  function tellConnected(): void {
+    const awaySeconds = outage && Math.round((clock.nowMs() - outage.sinceMs) / 1000);
+    log.info({ connection: connections, awaySeconds }, 'connected to edgeHub');
+    outage = undefined;
   }
 
   async function connect(lost: AbortController): Promise<Connection> {
@@ -133,12 +153,12 @@ export function createIotHub(options: IotHubOptions): IotHub {
       connection = await connect(lost);
       openedAtMs = clock.nowMs();
       connections += 1;
-      log.info({ connection: connections }, 'connected to edgeHub');
+      tellConnected();
       take(connection.toTwinJson());
       await followTwin(connection);
       lost.signal.throwIfAborted();
     } catch (error) {
-      if (!signal.aborted) log.warn({ error: toText(error) }, 'not connected to edgeHub; will try again');
+      if (!signal.aborted) tellFailed(toText(error));
     } finally {
       signal.removeEventListener('abort', end);
       const close = connection?.close;
@@ -194,10 +214,11 @@ export function createIotHub(options: IotHubOptions): IotHub {
       });
       try {
         await unlessAborted(current.lost.signal, within(limits.reportMs, 'report', update));
+        lastRefusal = undefined;
       } catch (error) {
-        if (error instanceof ReportRefused) log.warn({ error: error.message }, 'will report again');
         // An answer that does not come may never come again on this client: its subscription may be gone.
-        else current.lost.abort(error);
+        if (!(error instanceof ReportRefused)) current.lost.abort(error);
+        else tellRefused(error.message);
         throw error;
       }
     },

@@ -1,4 +1,6 @@
 import pino from 'pino';
+import { createRepeatFilter } from '#adapters/log-repeats';
+import type { LogRecord } from '#adapters/log-repeats';
 import type { LogLevel } from '#core/desired-state';
 
 /** A log whose level can be changed while it runs. */
@@ -25,10 +27,13 @@ const LEVELS: Readonly<Record<number, readonly [severity: number, tag: string]>>
  */
 export function createLogger(level: LogLevel, write: (line: string) => void): Logger {
   const destination = {
-    write(record: string) {
-      write(formatLine(record, new Date()));
+    write(json: string) {
+      const record = JSON.parse(json) as LogRecord;
+      const passed = logger.level === 'debug' ? record : pass(record, performance.now());
+      if (passed !== undefined) write(formatLine(passed, new Date()));
     },
   };
+  const pass = createRepeatFilter();
   const logger = pino({ level, base: null, timestamp: false, serializers: { err: toRecord } }, destination);
   return Object.assign(logger, {
     setLevel(changed: LogLevel | undefined) {
@@ -44,9 +49,8 @@ function toRecord(error: Error): pino.SerializedError {
   );
 }
 
-/** One record of pino's, JSON in one line, as it is written. */
-export function formatLine(record: string, at: Date): string {
-  const { level, msg, ...fields } = JSON.parse(record) as { level: number; msg?: string };
+/** One record of pino's as it is written. */
+export function formatLine({ level, msg, ...fields }: LogRecord, at: Date): string {
   const [severity, tag] = LEVELS[level] ?? [6, 'INF'];
   const time = at.toISOString().replace('T', ' ').replace('Z', ' +00:00');
   const details = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`;

@@ -11,7 +11,7 @@ import type { Moment } from '#core/image-record';
 import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { toCredential, toCredentials } from '#core/registry-record';
-import type { LoginOutcome, RegistryRecord } from '#core/registry-record';
+import type { Login, LoginOutcome, RegistryRecord } from '#core/registry-record';
 import type { Tally } from '#core/tally';
 import type { Action, Running } from '#core/world';
 
@@ -28,7 +28,7 @@ export interface ActionDeps {
   readonly engine: Engine;
   readonly observer: Observer;
   readonly book: Book;
-  readonly herald: Pick<Herald, 'pulled'>;
+  readonly herald: Pick<Herald, 'attempted' | 'pulled'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly tally: Tally;
@@ -37,6 +37,9 @@ export interface ActionDeps {
   /** Remembers what the book says now, before a pull begins. */
   readonly remember: () => Promise<void>;
 }
+
+/** What the engine does not let go may be held for long. */
+const REMOVAL_RETRY_MS = 15 * 60_000;
 
 /** Makes the table of actions, empty. */
 export function createActions(deps: ActionDeps): Actions {
@@ -79,13 +82,12 @@ export function createActions(deps: ActionDeps): Actions {
     }
     // A registry that was changed meanwhile is logged in to anew, for what it is now.
     if (stopped.signal.aborted || deps.book.registries.get(name)?.registry !== record.registry) return;
-    const before = record.login.kind;
+    const before = record.login;
     outcomes.takeLogin(deps.book, name, outcome, toMoment());
     const fields = { registry: name, address: record.registry.address };
     if (outcome.kind === 'failed') {
-      const { reason, message } = outcome;
-      log.warn({ ...fields, reason, error: message }, 'login failed; will retry');
-    } else if (before !== 'accepted' || record.isSuspect) {
+      log.debug({ ...fields, reason: outcome.reason, error: outcome.message }, 'login attempt failed');
+    } else if (hasChanged(before, outcome)) {
       log.info({ ...fields, credential: outcome.credential ?? 'none' }, 'login succeeded');
     }
   }
@@ -121,10 +123,10 @@ export function createActions(deps: ActionDeps): Actions {
     } catch (error) {
       const failure = AgentError.of(error);
       if (!isCurrent() || outcomes.isRefusalOutdated(deps.book, name, failure, credential)) return;
-      log.info(
-        { image: name, ...toFailure(failure) },
-        'the registry did not name the digest; will ask again',
-      );
+      const { checkFailures = 0, failure: known } = deps.book.images.get(name) ?? {};
+      const fields = { image: name, reason: failure.reason, error: failure.message };
+      if (checkFailures > 0 || known !== undefined) log.debug(fields, 'tag not compared again');
+      else log.info(fields, 'tag not compared with the registry; what is here stays, and it is asked again');
       outcomes.takeCheckFailed(deps.book, name, failure, toMoment());
     }
   }
@@ -145,15 +147,20 @@ export function createActions(deps: ActionDeps): Actions {
 
   async function remove(reference: string): Promise<void> {
     try {
-      const isGone = await engine.untag(reference, stopped.signal);
-      if (!isGone) return;
-      deps.book.owned.delete(reference);
-      log.info({ reference }, 'unlisted image removed');
+      if (await engine.untag(reference, stopped.signal)) {
+        deps.book.owned.delete(reference);
+        log.info({ reference }, 'unlisted image removed');
+        return;
+      }
+      log.debug({ reference }, 'unlisted image not removed: a container uses it');
     } catch (error) {
-      log.warn({ reference, ...toFailure(AgentError.of(error)) }, 'unlisted image not removed; will retry');
+      const { reason, message } = AgentError.of(error);
+      log.warn({ reference, reason, error: message }, 'unlisted image not removed; will retry');
     } finally {
       observer.change();
     }
+    // The engine would refuse it again at once, and again.
+    await deps.clock.sleep(REMOVAL_RETRY_MS, stopped.signal);
   }
 
   return {
@@ -184,6 +191,12 @@ export function createActions(deps: ActionDeps): Actions {
     },
   };
 }
+
+/** Whether a login is worth a line: one that succeeds again is told by whoever told of the failure. */
+const hasChanged = (
+  before: Login,
+  { credential }: Pick<Login & { kind: 'accepted' }, 'credential'>,
+): boolean => before.kind === 'unknown' || (before.kind === 'accepted' && before.credential !== credential);
 
 const toFailure = ({ reason, message }: AgentError): { reason: AgentError['reason']; message: string } => ({
   reason,

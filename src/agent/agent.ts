@@ -9,8 +9,6 @@ import { createRemembrance } from '#agent/memory';
 import { toSteady } from '#agent/ports';
 import { createPulse } from '#agent/pulse';
 import type { Clock, Engine, Hub, Log, MethodHandlers, RegistryProber, Sealer, Store } from '#agent/ports';
-import { createRegistryChecks } from '#agent/registry-checks';
-import { createRemovals } from '#agent/removals';
 import { createReporter } from '#agent/reporter';
 import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
 import { createStatus } from '#agent/status';
@@ -24,7 +22,7 @@ import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { LogLevel, Settings } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
 import type { Overview } from '#core/overview';
-import { formatAction, plan } from '#core/plan';
+import { plan } from '#core/plan';
 import type { Plan } from '#core/plan';
 import { toUnlisted } from '#core/retention';
 import { formatSet } from '#core/status';
@@ -112,26 +110,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const surroundings = createSurroundings({ hub, clock, tally, pulls, toStatus, toSettings });
   const tasks = createTasks(deps.createId);
   const isEngineAway = (): boolean => view?.kind === 'unavailable';
-  const checks = createRegistryChecks({
-    engine,
-    probe: deps.probe,
-    clock,
-    onAccepted(registry) {
-      records.demandLogin(book, registry, clock.nowMs());
-      wake.ring();
-    },
-  });
-  const methods = createMethods({
-    book,
-    tasks,
-    toStatus,
-    isEngineAway,
-    checks,
-    removals: createRemovals({ engine, observer, book, clock, log, ring: wake.ring }),
-    parentHostName: deps.parentHostName,
-    nowMs: clock.nowMs,
-    ring: wake.ring,
-  });
+  const methods = createMethods({ ...deps, engine, observer, book, tasks, toStatus, isEngineAway, ring });
 
   const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, herald, clock: steady, log });
   const intake = createIntake({ ...deps, book, outlook, remembrance });
@@ -176,7 +155,6 @@ export function createAgent(deps: AgentDeps): Agent {
     const vanished = records.takeObservation(book, looked, actions.running.pulls, toMoment());
     for (const { name, digest } of vanished) {
       tally.count('evictions_total', {});
-      log.warn({ image: name }, 'image vanished from the engine; it is pulled again');
       herald.evicted(name, digest);
     }
     const { running } = actions;
@@ -216,7 +194,7 @@ export function createAgent(deps: AgentDeps): Agent {
 
   /** Does what was planned. @returns when to look again */
   function act(planned: Plan): number {
-    if (planned.actions.length > 0) log.debug({ plan: planned.actions.map(formatAction) }, 'plan');
+    herald.planned(planned);
     records.settleDemands(book, planned.settledDemands);
     for (const action of planned.actions) actions.start(action);
     const standings = new Map<string, Standing>(planned.standings);

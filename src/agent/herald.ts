@@ -1,23 +1,28 @@
 import type { Book } from '#agent/book';
+import { createJournal } from '#agent/journal';
+import { toImage, toNewsScene } from '#agent/news-scene';
 import type { Outlook } from '#agent/outlook';
 import { createOutbox } from '#agent/outbox';
 import { toSteady } from '#agent/ports';
 import type { Clock, Hub, Log } from '#agent/ports';
 import { toEvent } from '#contract/events';
-import type { DesiredImage } from '#core/desired-state';
 import { findNews, NOTHING_TOLD, toHeard, withoutReady } from '#core/news';
-import type { News, NewsImage, NewsRegistry, NewsScene, Told } from '#core/news';
-import { formatReference } from '#core/reference';
-import type { RegistryRecord } from '#core/registry-record';
+import type { News, Told } from '#core/news';
+import type { Plan } from '#core/plan';
+import type { Rollout } from '#core/rollout';
 
-/** Tells what happens, each thing once: as an event on its way to the cloud. */
+/** Tells what happens, each thing once: in the log, and in events on their way to the cloud. */
 export interface Herald {
-  /** What was told and is known to be heard: after a restart it is not told again. */
+  /** What was told in events and is known to be heard: after a restart it is not told again. */
   heard: Told;
+  /** A pull ended, well or not. */
+  attempted(bytes: number, isFailed: boolean): void;
   /** A pull brought an image. */
   pulled(name: string, pull: PulledNews): void;
   /** An image that was there is gone. */
   evicted(name: string, digest: string | undefined): void;
+  /** A plan is about to be carried out. */
+  planned(plan: Plan): void;
   /** Looks at how everything stands, after a pass. */
   look(): void;
   /** Sends until the signal aborts. */
@@ -34,7 +39,7 @@ export interface HeraldDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly createId: () => string;
-  /** What was told may be other than before. */
+  /** What was heard may be other than before. */
   readonly onTold: () => void;
 }
 
@@ -42,18 +47,20 @@ export interface HeraldDeps {
 export function createHerald(deps: HeraldDeps): Herald {
   const { book, outlook, clock } = deps;
   const outbox = createOutbox({ ...deps, clock: toSteady(clock), onSettled: deps.onTold });
+  const journal = createJournal(deps.log);
   let told: Told = NOTHING_TOLD;
   let heard: Told = NOTHING_TOLD;
-  let version: number | undefined;
-  let sinceMs = clock.steadyMs();
-  let bytes = 0;
+  let rollout: Rollout = { durationMs: 0, bytes: 0, retries: 0 };
+  let begunMs = clock.steadyMs();
 
   /** A rollout is as long as one version of the desired properties is in force. */
-  function takeVersion(): void {
-    if (book.desired?.version === version) return;
-    version = book.desired?.version;
-    sinceMs = clock.steadyMs();
-    bytes = 0;
+  function takeRollout(): Rollout {
+    const version = book.desired?.version;
+    const before = { ...rollout, durationMs: Math.round(clock.steadyMs() - begunMs) };
+    if (version === rollout.version) return (rollout = before);
+    journal.leave(before, outlook.standings);
+    begunMs = clock.steadyMs();
+    return (rollout = { version, durationMs: 0, bytes: 0, retries: 0 });
   }
 
   function hear(): Told {
@@ -65,34 +72,6 @@ export function createHerald(deps: HeraldDeps): Herald {
     outbox.put(news, toEvent(news, clock.nowMs(), book.desired?.version));
   }
 
-  function toScene(): NewsScene {
-    const { desired } = book;
-    const images = [...(desired?.images.values() ?? [])].flatMap((image): [string, NewsImage][] => {
-      const standing = outlook.standings.get(image.name);
-      if (standing === undefined) return [];
-      const failure = book.images.get(image.name)?.failure;
-      const isOwnFailure =
-        image.kind === 'fault' || (standing.phase === 'Failed' && standing.reason === failure?.reason);
-      return [[image.name, { image: toImage(image), standing, isOwnFailure }]];
-    });
-    const { ready } = outlook;
-    return {
-      nowMs: clock.nowMs(),
-      images: new Map(images),
-      registries: new Map([...book.registries].map(([name, record]) => [name, toRegistry(record)])),
-      ...(ready === undefined
-        ? {}
-        : {
-            ready: {
-              digest: ready.setDigest,
-              ...(version === undefined ? {} : { version }),
-              durationMs: Math.round(clock.steadyMs() - sinceMs),
-              bytes,
-            },
-          }),
-    };
-  }
-
   return {
     get heard() {
       return hear();
@@ -101,35 +80,43 @@ export function createHerald(deps: HeraldDeps): Herald {
       told = remembered;
       heard = remembered;
     },
+    attempted(bytes, isFailed) {
+      const before = takeRollout();
+      rollout = {
+        ...before,
+        bytes: before.bytes + bytes,
+        retries: before.retries + (isFailed ? 1 : 0),
+      };
+    },
     pulled(name, pull) {
-      takeVersion();
-      bytes += pull.bytes;
       tell({ event: 'ImagePulled', name, ...pull });
     },
     evicted(name, digest) {
       const image = book.desired?.images.get(name);
       if (image === undefined) return;
       told = withoutReady(told);
-      const known = digest === undefined ? {} : { digest };
-      tell({ event: 'ImageEvicted', name, image: toImage(image), ...known });
+      const reference = toImage(image);
+      tell({
+        event: 'ImageEvicted',
+        name,
+        image: reference,
+        ...(digest === undefined ? {} : { digest }),
+      });
+      journal.evicted(name, reference);
+    },
+    planned(plan) {
+      takeRollout();
+      journal.plan(plan, (name) => (book.images.get(name)?.attempts ?? 0) > 0);
     },
     look() {
-      takeVersion();
+      const scene = toNewsScene(book, outlook, takeRollout(), clock.nowMs());
       hear();
-      const found = findNews(told, toScene());
+      const found = findNews(told, scene);
       ({ told } = found);
       for (const news of found.news) tell(news);
+      journal.look(scene, outlook.standings, rollout);
       if (found.news.length > 0) deps.onTold();
     },
     run: (signal) => outbox.run(signal),
   };
-}
-
-const toImage = (image: DesiredImage): string =>
-  image.kind === 'image' ? formatReference(image.spec.reference) : (image.image ?? '');
-
-function toRegistry({ registry: { address }, login }: RegistryRecord): NewsRegistry {
-  if (login.kind !== 'failed') return { address, kind: login.kind };
-  const { reason, message } = login;
-  return { address, kind: 'failed', reason, message };
 }

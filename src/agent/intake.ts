@@ -46,15 +46,19 @@ export function createIntake(deps: IntakeDeps): Intake {
   /** Whether that one came from memory, without its faults and perhaps without its passwords. */
   let isRecalled = false;
   let recalled: Recalled | undefined;
+  /** Whether edgeHub was said to know nothing: it is asked every half minute then. */
+  let isEmpty = false;
 
   function read({ desired, reported }: TwinDocument): void {
     const sha256 = deps.sha256(JSON.stringify(desired));
     if (sha256 === lastSha256 && !isRecalled) return;
     const parsed = parseDesired(desired, context);
     if (parsed.kind === 'empty') {
-      log.info({}, 'edgeHub knows no desired properties; what is in force stays in force');
+      if (!isEmpty) log.info({}, 'edgeHub knows no desired properties; what is in force stays in force');
+      isEmpty = true;
       return;
     }
+    isEmpty = false;
     const version = parsed.kind === 'valid' ? parsed.state.version : parsed.version;
     if (isOlder(version)) return;
     const isChanged = sha256 !== lastSha256;

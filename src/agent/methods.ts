@@ -1,8 +1,17 @@
-import { cancel, demand } from '#agent/book';
+import { cancel, demand, demandLogin } from '#agent/book';
 import type { Book } from '#agent/book';
-import type { MethodAnswer, MethodHandler, MethodHandlers } from '#agent/ports';
-import type { RegistryChecks } from '#agent/registry-checks';
-import type { Removals } from '#agent/removals';
+import type { Observer } from '#agent/observe';
+import type {
+  Clock,
+  Engine,
+  Log,
+  MethodAnswer,
+  MethodHandler,
+  MethodHandlers,
+  RegistryProber,
+} from '#agent/ports';
+import { createRegistryChecks } from '#agent/registry-checks';
+import { createRemovals } from '#agent/removals';
 import type { Tasks } from '#agent/tasks';
 import { toCheckAnswer } from '#contract/check-answer';
 import {
@@ -25,10 +34,12 @@ export interface MethodDeps {
   readonly tasks: Tasks;
   readonly toStatus: () => Status;
   readonly isEngineAway: () => boolean;
-  readonly checks: RegistryChecks;
-  readonly removals: Removals;
+  readonly engine: Engine;
+  readonly observer: Observer;
+  readonly probe: RegistryProber;
+  readonly clock: Clock;
+  readonly log: Log;
   readonly parentHostName: string | undefined;
-  readonly nowMs: () => number;
   readonly ring: () => void;
 }
 
@@ -37,7 +48,15 @@ const MAX_ANSWER_LENGTH = 90_000;
 
 /** The direct methods of twin-contract.md, by name. */
 export function createMethods(deps: MethodDeps): MethodHandlers {
-  const { book, tasks, toStatus, ring } = deps;
+  const { book, tasks, toStatus, clock, ring } = deps;
+  const removals = createRemovals(deps);
+  const checks = createRegistryChecks({
+    ...deps,
+    onAccepted(registry) {
+      demandLogin(book, registry, clock.nowMs());
+      ring();
+    },
+  });
 
   function getStatus(payload: unknown): MethodAnswer {
     const { images: names, after = '' } = parseGetStatus(payload);
@@ -63,7 +82,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     if (unknown !== undefined) return notDesired(unknown);
     if (deps.isEngineAway()) return engineAway();
     const images = unique(named) ?? [...(book.desired?.images.keys() ?? [])];
-    demand(book, images, force, deps.nowMs());
+    demand(book, images, force, clock.nowMs());
     const correlationId = tasks.begin(images);
     ring();
     return { status: 202, payload: { correlationId, images } };
@@ -107,8 +126,8 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
       throw new PayloadError('registry: must name one of several that are listed, to look for a repository');
     }
     if (deps.isEngineAway()) return engineAway();
-    const checks = await deps.checks.check(named === undefined ? all : records, target);
-    return { status: 200, payload: toCheckAnswer(checks) };
+    const found = await checks.check(named === undefined ? all : records, target);
+    return { status: 200, payload: toCheckAnswer(found) };
   }
 
   async function removeImages(payload: unknown): Promise<MethodAnswer> {
@@ -121,7 +140,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     }
     if (deps.isEngineAway()) return engineAway();
     const references = [...new Set([...meant.values()].flat())];
-    return { status: 200, payload: await deps.removals.remove(references) };
+    return { status: 200, payload: await removals.remove(references) };
   }
 
   function findUnknown(names: readonly string[] | undefined): string | undefined {

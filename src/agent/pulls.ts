@@ -36,6 +36,8 @@ interface OwnPull extends Pull {
   take(layerId: string, event: LayerEvent): void;
 }
 
+const toBytes = ({ progress }: Pull): number => sumBytes([progress]).downloadedBytes;
+
 /** What a pull is aborted with. */
 class PullCancelled extends Error {
   override readonly name = 'PullCancelled';
@@ -113,7 +115,7 @@ export function createPullTable({
     const reference = formatReference(spec.reference);
     running.set(name, pull);
     if ((state.images.get(name)?.attempts ?? 0) > 0) tally.count('retries_total', { action: 'pull' });
-    log.info({ image: name, reference }, 'pull started');
+    log.debug({ image: name, reference }, 'pull started');
     for (const brought of toNames(spec)) {
       state.claimed.set(brought, { name, idBefore: observer.toId(brought) });
     }
@@ -135,7 +137,8 @@ export function createPullTable({
       const { digest, sizeBytes, wasPresent } = pulled;
       tally.count('pulls_total', { result: wasPresent ? 'unchanged' : 'succeeded' });
       if (!wasPresent) tally.observe('pull_duration_seconds', {}, durationMs / 1000);
-      const bytes = sumBytes([pull.progress]).downloadedBytes;
+      const bytes = toBytes(pull);
+      herald.attempted(bytes, false);
       if (!wasPresent && isCurrent(name, pull)) {
         herald.pulled(name, { image: reference, digest, durationMs, bytes });
       }
@@ -145,7 +148,7 @@ export function createPullTable({
     } finally {
       for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
-      tally.count('downloaded_bytes_total', {}, sumBytes([pull.progress]).downloadedBytes);
+      tally.count('downloaded_bytes_total', {}, toBytes(pull));
       observer.change();
       ring();
     }
@@ -173,12 +176,11 @@ export function createPullTable({
       return;
     }
     countEnd(failure.reason);
+    herald.attempted(toBytes(pull), true);
     if (isCurrent(name, pull)) outcomes.takeFailed(state, name, failure, toMoment());
     const attempts = state.images.get(name)?.attempts;
-    log.warn(
-      { image: name, reference, reason: failure.reason, error: failure.message, attempts },
-      'pull failed',
-    );
+    const { reason, message } = failure;
+    log.debug({ image: name, reference, reason, error: message, attempts }, 'pull attempt failed');
   }
 
   return {

@@ -42,6 +42,7 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
   let seenFetch = 0;
   let seenConnection = 0;
   let lastSentAtMs = -Infinity;
+  let lastViolation: string | undefined;
 
   hub.onChange(() => wake.ring());
 
@@ -63,7 +64,10 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
       const violation = findTwinViolation(part);
       if (violation !== undefined) {
         tally.count('reports_total', { result: 'refused' });
-        log.error({ violation }, 'a report breaks a rule of the twin and is not sent');
+        if (violation !== lastViolation) {
+          log.error({ violation }, 'a report breaks a rule of the twin and is not sent');
+        }
+        lastViolation = violation;
         return false;
       }
       try {

@@ -1,4 +1,5 @@
 import type { FailureReason } from '#core/reason';
+import type { CheckQuestion } from '#core/registry-advice';
 import type { Standing } from '#core/world';
 
 /** One thing that happened, as it is told once. */
@@ -76,9 +77,13 @@ export interface NewsImage {
   readonly standing: Standing;
   /** Whether it failed by itself: of an engine that is away or a login that fails, not every image is told. */
   readonly isOwnFailure: boolean;
+  /** Its registry's name, where that is a listed one. */
+  readonly registry?: string;
+  /** What advice on a failure depends on. */
+  readonly question?: CheckQuestion;
 }
 
-export type NewsRegistry = { readonly address: string } & (
+export type NewsRegistry = { readonly address: string; readonly question?: CheckQuestion } & (
   { readonly kind: 'unknown' | 'accepted' } | (Failing & { readonly kind: 'failed' })
 );
 

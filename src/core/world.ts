@@ -75,9 +75,16 @@ export type Action =
     }
   | { readonly kind: 'remove'; readonly reference: string };
 
+/** Nothing is wrong with an image, and something has to come before it. */
+export interface WaitingStanding {
+  readonly phase: 'Waiting';
+  readonly reason: WaitingReason;
+  readonly message: string;
+}
+
 /** Where a desired image stands, as it is told to the operator. */
 export type Standing =
-  | { readonly phase: 'Waiting'; readonly reason: WaitingReason; readonly message: string }
+  | WaitingStanding
   | { readonly phase: 'Pulling' }
   | { readonly phase: 'Pulled'; readonly image: ListedImage; readonly digest?: string }
   | {

@@ -21,6 +21,10 @@ async function expectToWork({ hub, edge }: HubStage): Promise<void> {
   expect(edge.reported()).toMatchObject({ mark });
 }
 
+/** How often the hub found itself not connected; each further time is told to those alone who want to know all. */
+const countAttempts = ({ lines }: HubStage): number =>
+  lines.filter((line) => line.includes('not connected to edgeHub')).length;
+
 test('edgeHub is trusted by the device’s bundle, and told the product', async () => {
   const stage = await startHubStage();
   await expectToWork(stage);
@@ -55,8 +59,7 @@ describe('before the first connection, the hub waits for', () => {
     const stage = await startHubStage({ limits, isRun: false });
     await cause(stage.edge);
     void stage.run();
-    const warnings = (): number => stage.lines.filter((line) => line.startsWith('warn')).length;
-    await expect.poll(warnings, WAIT).toBeGreaterThanOrEqual(2);
+    await expect.poll(() => countAttempts(stage), WAIT).toBeGreaterThanOrEqual(2);
     expect(stage.hub.isConnected).toBe(false);
     expect(stage.hub.twin).toBeUndefined();
     await heal(stage.edge);
@@ -178,3 +181,15 @@ function renewEverySecond(): void {
     getTrustBundle.call(this, callback);
   };
 }
+
+test('an outage is a line where it begins and one where it ends, however long it lasts', async () => {
+  const stage = await startHubStage({ limits });
+  await stage.edge.stopHub();
+  await expect.poll(() => countAttempts(stage), WAIT).toBeGreaterThanOrEqual(20);
+  const told = stage.lines.filter((line) => line.startsWith('warn'));
+  // The connection that closes and the port that refuses are two causes.
+  expect(told.length).toBeLessThanOrEqual(2);
+  await stage.edge.startHub();
+  await expect.poll(() => stage.hub.isConnected, WAIT).toBe(true);
+  expect(stage.lines.findLast((line) => line.startsWith('info connected'))).toMatch(/"awaySeconds":\d+/);
+});

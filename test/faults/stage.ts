@@ -75,6 +75,8 @@ const RUNTIME = {
   NODE_OPTIONS: '--max-old-space-size=64 --max-semi-space-size=1',
   MALLOC_ARENA_MAX: '1',
   MALLOC_TRIM_THRESHOLD_: '65536',
+  // Every attempt in vain is counted.
+  LOG_LEVEL: 'debug',
 };
 
 const SLOW_BYTES_PER_SECOND = 40_000;

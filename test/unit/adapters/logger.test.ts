@@ -1,16 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { createRepeatFilter } from '#adapters/log-repeats';
 import { createLogger, formatLine } from '#adapters/logger';
 import type { Logger } from '#adapters/logger';
 import type { LogLevel } from '#core/desired-state';
 import { Secret } from '#core/secret';
-
-/**
- * What edgeAgent takes lines apart with, for `iotedge logs`, GetModuleLogs and UploadModuleLogs.
- *
- * @see https://github.com/Azure/iotedge/blob/94e4593a8e/edge-agent/src/Microsoft.Azure.Devices.Edge.Agent.Core/logs/LogMessageParser.cs
- */
-const EDGE_AGENT =
-  /^((?<dockerTimestamp>\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{9}Z))?\s*(<(?<logLevel>\d)>)?\s*((?<timestamp>\d{4}-\d{2}-\d{2}\s\d{2}:\d{2}:\d{2}.\d{3}\s[+-]\d{2}:\d{2})\s)?\s*(?<logtext>.*)/;
+import { EDGE_AGENT } from './edge-agent-log.ts';
 
 /** A log and the lines that it wrote, each of which must be one whole line. */
 function startLog(level: LogLevel = 'debug'): { log: Logger; lines: string[] } {
@@ -57,7 +51,7 @@ describe('a line, as edgeAgent reads it', () => {
   });
 
   it('keeps its form at the turn of the year', () => {
-    const record = '{"level":30,"msg":"text"}';
+    const record = { level: 30, msg: 'text' };
     expect(formatLine(record, new Date(Date.UTC(2026, 11, 31, 23, 59, 59, 7)))).toBe(
       '<6> 2026-12-31 23:59:59.007 +00:00 [INF] - text\n',
     );
@@ -151,6 +145,42 @@ it('quotes nothing of a text that was no JSON: it may hold a password', () => {
   expect(lines).toHaveLength(2);
   expect(lines.join()).not.toContain('secret');
   expect(lines.join()).toContain('SyntaxError');
+});
+
+describe('an unexpected error that comes again', () => {
+  const fail = (log: Logger, text = 'broken'): void => log.error({ err: new Error(text) }, 'failed');
+
+  it('is one line in ten minutes, beside others and beside what is expected', () => {
+    const { log, lines } = startLog('info');
+    for (let time = 0; time < 100; time += 1) fail(log);
+    fail(log, 'otherwise');
+    log.warn({ reason: 'NotFound' }, 'failed');
+    log.warn({ reason: 'NotFound' }, 'failed');
+    expect(lines).toHaveLength(4);
+  });
+
+  it('is written each time at the level debug', () => {
+    const { log, lines } = startLog('debug');
+    fail(log);
+    fail(log);
+    expect(lines).toHaveLength(2);
+  });
+
+  it('tells after ten minutes how often it came, and the filter keeps no more than fifty', () => {
+    const pass = createRepeatFilter();
+    const toRecord = (message: string) => ({ level: 50, msg: 'failed', err: { type: 'Error', message } });
+    const minutes = [0, 1, 9.9, 10, 10.1].map((minute) => pass(toRecord('a'), minute * 60_000));
+    expect(minutes.map((record) => record?.['repeated'])).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      2,
+      undefined,
+    ]);
+    expect(minutes.map((record) => record !== undefined)).toEqual([true, false, false, true, false]);
+    for (let index = 0; index < 50; index += 1) pass(toRecord(String(index)), 700_000);
+    expect(pass(toRecord('a'), 700_000)).toBeDefined();
+  });
 });
 
 describe('the level', () => {

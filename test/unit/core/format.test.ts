@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { formatBytes, formatDuration, formatSome } from '#core/format';
+import { formatRollout, isStuck } from '#core/rollout';
+import type { Standing } from '#core/world';
+
+it.each([
+  [0, '0 s'],
+  [400, '0 s'],
+  [12_000, '12 s'],
+  [59_600, '1 min'],
+  [72_000, '1 min 12 s'],
+  [3_600_000, '1 h'],
+  [7_500_000, '2 h 5 min'],
+  [273_600_000, '3 d 4 h'],
+  [-5, '0 s'],
+])('%i ms is %s', (durationMs, text) => {
+  expect(formatDuration(durationMs)).toBe(text);
+});
+
+it.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1200, '1.2 kB'],
+  [9950, '10 kB'],
+  [483_000_000, '483 MB'],
+  [999_600_000, '1.0 GB'],
+  [1_234_000_000_000, '1.2 TB'],
+  [5e16, '50000 TB'],
+])('%i bytes are %s', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+it('a list names as many as it may, and counts the others', () => {
+  expect(formatSome(['a', 'b'], 2)).toBe('a, b');
+  expect(formatSome(['a', 'b', 'c'], 1)).toBe('a and 2 more');
+});
+
+describe('a rollout', () => {
+  const pulled: Standing = { phase: 'Pulled', image: { id: 'a', tags: [], digests: [], sizeBytes: 1 } };
+  const missing: Standing = { phase: 'Failed', reason: 'NotFound', message: 'why' };
+  const queued: Standing = { phase: 'Waiting', reason: 'Queued', message: 'why' };
+  const all = (...standings: Standing[]) =>
+    new Map(standings.map((standing, index) => [`image${index}`, standing] as const));
+
+  it.each<[string, ReadonlyMap<string, Standing>, number]>([
+    [
+      'rollout 42: 5 of 5 images ready in 1 min 12 s, 483 MB, 1 retry',
+      all(pulled, pulled, pulled, pulled, pulled),
+      1,
+    ],
+    ['rollout 42: 1 of 1 image ready in 1 min 12 s, 483 MB, no retries', all(pulled), 0],
+    [
+      'rollout 42: 1 of 2 images ready after 1 min 12 s, 483 MB, 3 retries; failed: image1 (NotFound)',
+      all(pulled, missing),
+      3,
+    ],
+    [
+      'rollout 42: 0 of 7 images ready after 1 min 12 s, 483 MB, 3 retries; failed: image0 (NotFound), image1 (NotFound), image2 (NotFound), image3 (NotFound), image4 (NotFound) and 1 more',
+      all(missing, missing, missing, missing, missing, missing, queued),
+      3,
+    ],
+  ])('is told as %s', (line, standings, retries) => {
+    expect(formatRollout({ version: 42, durationMs: 72_000, bytes: 483_000_000, retries }, standings)).toBe(
+      line,
+    );
+  });
+
+  it('without a version has no number', () => {
+    expect(formatRollout({ durationMs: 0, bytes: 0, retries: 0 }, all())).toBe(
+      'rollout: 0 of 0 images ready in 0 s, 0 B, no retries',
+    );
+  });
+
+  it('is stuck when something failed and nothing is under way', () => {
+    expect(isStuck(all(pulled, missing))).toBe(true);
+    expect(isStuck(all(pulled, missing, queued))).toBe(false);
+    expect(isStuck(all(missing, { phase: 'Pulling' }))).toBe(false);
+    expect(isStuck(all(pulled))).toBe(false);
+    expect(isStuck(all())).toBe(false);
+  });
+});
