@@ -79,7 +79,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const tally = createTally();
   const engine = meterEngine(deps.engine, tally, clock.steadyMs);
   const steady = toSteady(clock);
-  const wake = createWake(clock);
+  const wake = createWake(steady);
   const pulse = createPulse(clock.steadyMs);
   const book = records.createBook();
   const observer = createObserver(engine, steady);
@@ -166,11 +166,12 @@ export function createAgent(deps: AgentDeps): Agent {
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
   }
 
+  const toJumpMs = (): number => clock.nowMs() - clock.steadyMs() - offsetMs;
+
   /** The machine's clock may be set while the module runs, by a day and more: a ship's device starts in 1970. */
   function takeJump(): void {
-    const beforeMs = offsetMs;
-    offsetMs = clock.nowMs() - clock.steadyMs();
-    const jumpMs = offsetMs - beforeMs;
+    const jumpMs = toJumpMs();
+    offsetMs += jumpMs;
     if (Math.abs(jumpMs) < LEAST_JUMP_MS) return;
     log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
     records.shiftTimes(book, jumpMs);
@@ -228,11 +229,16 @@ export function createAgent(deps: AgentDeps): Agent {
     return Math.min(wakeAtMs, clock.nowMs() + idleMs);
   }
 
+  /** A clock that was set during a pass has made nonsense of the times in it: the next one is due at once. */
+  const toSteadyMs = (timeMs: number): number =>
+    Math.abs(toJumpMs()) < LEAST_JUMP_MS ? timeMs - offsetMs : clock.steadyMs();
+
   async function loop(signal: AbortSignal): Promise<void> {
+    /** By the steady clock. */
     let untilMs = 0;
     let listedAtMs = clock.steadyMs();
     while (!signal.aborted) {
-      pulse.rest(untilMs - clock.nowMs());
+      pulse.rest(untilMs - clock.steadyMs());
       await wake.wait(untilMs, signal);
       if (signal.aborted) return;
       pulse.work();
@@ -241,10 +247,10 @@ export function createAgent(deps: AgentDeps): Agent {
         observer.invalidate();
       }
       try {
-        untilMs = await pass(signal);
+        untilMs = toSteadyMs(await pass(signal));
       } catch (error) {
         log.error({ err: error }, 'a pass ended in an unexpected error; the loop goes on');
-        untilMs = clock.nowMs() + ENGINE_RETRY_MS;
+        untilMs = clock.steadyMs() + ENGINE_RETRY_MS;
       }
     }
   }

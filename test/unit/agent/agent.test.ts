@@ -313,6 +313,26 @@ describe('a clock that is set', () => {
       expect(phases()).toMatchObject({ camera: 'Pulled' });
     },
   );
+
+  it.each([
+    ['forward', 86_400_000],
+    ['back', -86_400_000],
+  ])('%s by a day in the middle of a pass: the retry comes in its time', async (_way, byMs) => {
+    const { engine, desire, clock, image } = startStage();
+    const { fetchFreeBytes } = engine;
+    engine.fetchFreeBytes = async (signal) => {
+      if (engine.calls.some((call) => call.startsWith('pull'))) {
+        engine.fetchFreeBytes = fetchFreeBytes;
+        clock.jump(byMs);
+      }
+      return fetchFreeBytes(signal);
+    };
+    await desire({ missing: 'acme/none' }, { retryInitialSeconds: 100 });
+    await clock.advance(90_000);
+    expect(image('missing')).toMatchObject({ phase: 'Failed', attempts: 1 });
+    await clock.advance(40_000);
+    expect(image('missing')).toMatchObject({ attempts: 2 });
+  });
 });
 
 describe('changed wishes', () => {
