@@ -124,7 +124,9 @@ export function createAgent(deps: AgentDeps): Agent {
     return book.desired?.settings ?? DEFAULT_SETTINGS;
   }
 
+  /** A clock that was set is noticed before anything is written down by it. */
   function toMoment(): Moment {
+    takeJump();
     return {
       nowMs: clock.nowMs(),
       random: clock.random(),

@@ -317,16 +317,16 @@ describe('a clock that is set', () => {
   it.each([
     ['forward', 86_400_000],
     ['back', -86_400_000],
-  ])('%s by a day in the middle of a pass: the retry comes in its time', async (_way, byMs) => {
-    const { engine, desire, clock, image } = startStage();
-    const { fetchFreeBytes } = engine;
-    engine.fetchFreeBytes = async (signal) => {
-      if (engine.calls.some((call) => call.startsWith('pull'))) {
-        engine.fetchFreeBytes = fetchFreeBytes;
-        clock.jump(byMs);
-      }
-      return fetchFreeBytes(signal);
+  ])('%s by a day in the middle of an attempt: the next one comes in its time', async (_way, byMs) => {
+    const engine = createFakeEngine();
+    const { pull } = engine;
+    let isSet = false;
+    engine.pull = (request) => {
+      if (!isSet) clock.jump(byMs);
+      isSet = true;
+      return pull(request);
     };
+    const { desire, clock, image } = startStage({ engine });
     await desire({ missing: 'acme/none' }, { retryInitialSeconds: 100 });
     await clock.advance(90_000);
     expect(image('missing')).toMatchObject({ phase: 'Failed', attempts: 1 });
