@@ -16,13 +16,18 @@ const MINUTES_MS = 120_000;
 export const countFailures = ({ process }: Stage): number =>
   process().output.split('not connected to edgeHub').length - 1;
 
-/** Waits until the module has tried twice in vain; in the long form, for minutes. */
-export async function waitForAttempts(stage: Stage): Promise<string> {
+/** Waits until the module has tried twice in vain. */
+async function waitForAttempts(stage: Stage, atLeastMs = 0): Promise<string> {
   const before = countFailures(stage);
-  if (stage.isLong) await sleep(MINUTES_MS);
-  await stage.until('two attempts in vain', () => countFailures(stage) >= before + 2);
+  await sleep(atLeastMs);
+  const hasTriedTwice = (): boolean => countFailures(stage) >= before + 2;
+  await stage.until('two attempts in vain', hasTriedTwice, stage.isLong ? 600_000 : 30_000);
   return `${countFailures(stage) - before} attempts in vain`;
 }
+
+/** The same, and in the long form for minutes. */
+const waitForMinutes = (stage: Stage): Promise<string> =>
+  waitForAttempts(stage, stage.isLong ? MINUTES_MS : 0);
 
 /** A fault that is nothing but switches of the edge's. */
 export function edgeSwitch(
@@ -38,7 +43,7 @@ export function edgeSwitch(
       Object.assign(edge.faults, switches);
       if (isCut) edge.cutConnections();
     },
-    whileItLasts: waitForAttempts,
+    whileItLasts: (stage) => waitForAttempts(stage),
     heal: ({ edge }) => void Object.assign(edge.faults, NO_FAULTS),
     ...rest,
   };
@@ -52,21 +57,21 @@ const absences: readonly Fault[] = [
     name: 'edgeHub is absent at the start',
     isAtStart,
     inject: ({ edge }) => edge.stopHub(),
-    whileItLasts: waitForAttempts,
+    whileItLasts: waitForMinutes,
     heal: ({ edge }) => edge.startHub(),
   },
   {
     group,
     name: 'edgeHub is away, and back with its sessions',
     inject: ({ edge }) => edge.stopHub(),
-    whileItLasts: waitForAttempts,
+    whileItLasts: waitForMinutes,
     heal: ({ edge }) => edge.startHub({ sessions: 'kept' }),
   },
   {
     group,
     name: 'edgeHub is created anew, its sessions lost',
     inject: ({ edge }) => edge.stopHub(),
-    whileItLasts: waitForAttempts,
+    whileItLasts: (stage) => waitForAttempts(stage),
     heal: ({ edge }) => edge.startHub({ sessions: 'lost' }),
   },
   {
@@ -74,7 +79,7 @@ const absences: readonly Fault[] = [
     name: 'the workload API is absent at the start',
     isAtStart,
     inject: ({ edge }) => edge.stopWorkload(),
-    whileItLasts: waitForAttempts,
+    whileItLasts: waitForMinutes,
     heal: ({ edge }) => edge.startWorkload(),
   },
   edgeSwitch('the workload API refuses to sign at the start (403)', { signStatus: 403 }, { isAtStart }),
@@ -93,7 +98,7 @@ const silences: readonly Fault[] = [
     {
       isAtStart,
       async whileItLasts(stage) {
-        if (stage.isLong) return waitForAttempts(stage);
+        if (stage.isLong) return waitForMinutes(stage);
         await sleep(4000);
         return '';
       },
@@ -258,7 +263,7 @@ function toAuthorityFault(): Fault {
     async inject({ edge }) {
       trustIt = await edge.renewAuthority();
     },
-    whileItLasts: waitForAttempts,
+    whileItLasts: (stage) => waitForAttempts(stage),
     heal: () => trustIt?.(),
   };
 }
