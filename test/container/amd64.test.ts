@@ -1,4 +1,6 @@
 import { chmod, chown, link, mkdir, mkdtemp, readFile, rmdir, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readLimits } from '#lab/container/limits';
@@ -160,10 +162,33 @@ test('says that a folder is in the place of the socket where the host had none w
 });
 
 /** Of the HEALTHCHECK, in nanoseconds: soon enough for a test. */
-const QUICK_CHECKS = { Interval: 500e6, StartPeriod: 0, Retries: 2 };
+const QUICK_CHECKS = { Interval: 500e6, Timeout: 5e9, StartPeriod: 0, Retries: 2 };
+
+const HEALTH_WAIT = { timeout: 60_000, interval: 100 };
 
 test('is healthy where it has no port to be asked at', async () => {
   const { startContainer } = await startContainerScene('amd64');
   const container = await startContainer({ environment: { HTTP_PORT: '0' }, healthcheck: QUICK_CHECKS });
-  await expect.poll(async () => (await container.state()).health, WAIT).toBe('healthy');
+  await expect.poll(async () => (await container.state()).health, HEALTH_WAIT).toBe('healthy');
 });
+
+test('is healthy while engine, registry and edgeHub are away, and unhealthy when it hangs', async () => {
+  const { edge, registry, startContainer } = await startContainerScene('amd64');
+  registry.faults.hang = true;
+  await edge.stopHub();
+  const container = await startContainer({
+    environment: { HTTP_PORT: String(await findFreePort()), DOCKER_HOST: 'unix:///run/absent.sock' },
+    healthcheck: QUICK_CHECKS,
+  });
+  await expect.poll(async () => (await container.state()).health, HEALTH_WAIT).toBe('healthy');
+  process.kill(await container.programPid(), 'SIGSTOP');
+  await expect.poll(async () => (await container.state()).health, HEALTH_WAIT).toBe('unhealthy');
+});
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
