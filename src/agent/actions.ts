@@ -38,8 +38,8 @@ export interface ActionDeps {
   readonly remember: () => Promise<void>;
 }
 
-/** What the engine does not let go may be held for long. */
-const REMOVAL_RETRY_MS = 15 * 60_000;
+/** A removal that the engine refused is tried again after this long: what it does not let go may be held for long. */
+const REFUSED_MS = 15 * 60_000;
 
 /** Makes the table of actions, empty. */
 export function createActions(deps: ActionDeps): Actions {
@@ -51,6 +51,7 @@ export function createActions(deps: ActionDeps): Actions {
     tags: new Set<string>(),
     removals: new Set<string>(),
   };
+  const refusals = new Set<string>();
   const underWay = new Set<Promise<void>>();
   const stopped = new AbortController();
 
@@ -152,20 +153,28 @@ export function createActions(deps: ActionDeps): Actions {
         log.info({ reference }, 'unlisted image removed');
         return;
       }
+      track(putOff(reference));
       log.debug({ reference }, 'unlisted image not removed: a container uses it');
     } catch (error) {
+      track(putOff(reference));
       const { reason, message } = AgentError.of(error);
       log.warn({ reference, reason, error: message }, 'unlisted image not removed; will retry');
     } finally {
       observer.change();
     }
-    // The engine would refuse it again at once, and again.
-    await deps.clock.sleep(REMOVAL_RETRY_MS, stopped.signal);
+  }
+
+  /** Others come first. */
+  async function putOff(reference: string): Promise<void> {
+    refusals.add(reference);
+    await deps.clock.sleep(REFUSED_MS, stopped.signal);
+    refusals.delete(reference);
+    deps.ring();
   }
 
   return {
     pulls,
-    running: { pulls: pulls.running, ...sets },
+    running: { pulls: pulls.running, ...sets, refusals },
     start(action) {
       switch (action.kind) {
         case 'login':

@@ -20,17 +20,24 @@ export function toUnlisted({ desired, owned, engine, running }: World): readonly
   }
   return [...owned.keys()].filter((name) => {
     const id = byName.get(name)?.id;
-    return id !== undefined && !listedIds.has(id) && !running.removals.has(name);
+    return id !== undefined && !listedIds.has(id) && !running.refusals.has(name);
   });
 }
 
-/** Removals of unlisted images that no container, running or not, uses; none while that is not known. */
+/**
+ * The next removal of an unlisted image that no container, running or not, uses; none while that is not known.
+ *
+ * One name goes at a time. Docker looks which names an image has left before it takes the last ones: where two are
+ * removed at once it may keep an image without any, for ever. A name that is being given may appear after its removal.
+ */
 export function planRemovals(world: World): Action[] {
-  const { engine } = world;
+  const { engine, running } = world;
   if (engine.kind === 'unavailable' || engine.idsInUse === undefined) return [];
-  const idsInUse = engine.idsInUse;
-  return toUnlisted(world).flatMap((reference) => {
-    const id = engine.index.byName.get(reference)?.id;
-    return id === undefined || idsInUse.has(id) ? [] : [{ kind: 'remove', reference }];
+  if (running.removals.size > 0 || running.tags.size > 0) return [];
+  const { idsInUse, index } = engine;
+  const next = toUnlisted(world).find((reference) => {
+    const id = index.byName.get(reference)?.id;
+    return id !== undefined && !idsInUse.has(id);
   });
+  return next === undefined ? [] : [{ kind: 'remove', reference: next }];
 }

@@ -44,6 +44,8 @@ export interface Running {
   readonly tags: ReadonlySet<string>;
   /** Names of images in the engine. */
   readonly removals: ReadonlySet<string>;
+  /** Names that the engine would not take away a moment ago. */
+  readonly refusals: ReadonlySet<string>;
 }
 
 export interface RunningPull {

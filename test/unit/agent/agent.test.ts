@@ -390,6 +390,35 @@ describe('changed wishes', () => {
     expect(removed.some((call) => call.includes('foreign'))).toBe(false);
   });
 
+  it('takes names away one after another, and tries one that the engine refused a quarter of an hour later', async () => {
+    const { engine, desire, clock } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const cloud = 'contoso.azurecr.io/acme/camera:1';
+    await desire({ camera: { image: 'acme/camera:1', tagAs: [cloud] } }, { unlisted: 'remove' });
+    await clock.advance(1000);
+    const { untag } = engine;
+    const began: string[] = [];
+    let under = 0;
+    engine.untag = async (reference, signal) => {
+      under += 1;
+      began.push(`${reference}${under > 1 ? ' beside another' : ''}`);
+      await clock.sleep(10, signal);
+      under -= 1;
+      if (began.length === 1) throw new AgentError('Unknown', 'driver failed to remove root filesystem');
+      return untag(reference, signal);
+    };
+    await desire({}, { unlisted: 'remove' });
+    await clock.advance(5000);
+    const [refused] = began;
+    expect(began).toHaveLength(3);
+    expect(new Set(began).size).toBe(3);
+    expect(began.filter((call) => call.includes('beside'))).toEqual([]);
+    await clock.advance(15 * 60_000);
+    expect(began.slice(3)).toEqual([refused]);
+    expect(await engine.listImages(new AbortController().signal)).toEqual([]);
+  });
+
   it('leaves an image that was there before, even after it was pulled again by force', async () => {
     const { engine, desire, clock, call } = startStage();
     engine.put('127.0.0.1:8000/foreign:1');

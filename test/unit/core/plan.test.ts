@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PullWindow } from '#core/pull-window';
 import { formatAction, plan } from '#core/plan';
-import { digestOf, listed, NOW_MS, SETTLED, toSpec, toWorld } from './world.ts';
+import { digestOf, IDLE, listed, NOW_MS, SETTLED, toSpec, toWorld } from './world.ts';
 import type { Scene } from './world.ts';
 
 const CAMERA = toSpec('acme/camera');
@@ -426,6 +426,21 @@ describe('plan of removals, with unlisted: remove', () => {
 
   it('removes what this module pulled and nobody lists any more', () => {
     expect(toActions({})).toEqual(['remove 127.0.0.1:8000/acme/gate:1']);
+  });
+  it('takes one name away at a time, lest the engine keep an image without any', () => {
+    const owned = new Map([...GONE.digests, ...GONE.tags].map((name) => [name, 'any']));
+    const [digest = ''] = GONE.digests;
+    expect(toActions({ world: { owned } })).toEqual([`remove ${digest}`]);
+    const running = { ...IDLE, removals: new Set([digest]) };
+    expect(toActions({ world: { owned, running } })).toEqual([]);
+  });
+  it('leaves a name that the engine would not take away to a later time, and goes on with the others', () => {
+    const owned = new Map([...GONE.digests, ...GONE.tags].map((name) => [name, 'any']));
+    const running = { ...IDLE, refusals: new Set(GONE.digests) };
+    expect(toActions({ world: { owned, running } })).toEqual(['remove 127.0.0.1:8000/acme/gate:1']);
+  });
+  it('removes nothing while an image is being tagged, for its new name may be among what is to go', () => {
+    expect(toActions({ world: { running: { ...IDLE, tags: new Set(['gate']) } } })).toEqual([]);
   });
   it('keeps everything with unlisted: keep', () => {
     expect(toActions({ settings: { unlisted: 'keep' } })).toEqual([]);

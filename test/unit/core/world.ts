@@ -9,7 +9,7 @@ import type { Reference } from '#core/reference';
 import { toRegistryRecord } from '#core/registry-record';
 import type { Login, RegistryRecord } from '#core/registry-record';
 import { Secret } from '#core/secret';
-import type { RunningPull, World } from '#core/world';
+import type { Running, RunningPull, World } from '#core/world';
 
 /** Worlds for tests of the plan, told by what is special about them. */
 
@@ -56,6 +56,16 @@ export interface Scene {
   readonly pulls?: Readonly<Record<string, Partial<RunningPull>>>;
   readonly world?: Partial<World>;
 }
+
+/** Nothing has begun. */
+export const IDLE: Running = {
+  pulls: new Map(),
+  checks: new Set(),
+  logins: new Set(),
+  tags: new Set(),
+  removals: new Set(),
+  refusals: new Set(),
+};
 
 /** An image as the engine lists it, pulled under its tag. */
 export function listed({ reference, tagAs }: ImageSpec, digest = digestOf('a'), id = digest): ListedImage {
@@ -114,7 +124,7 @@ export function toWorld(scene: Scene): World {
       idsInUse: undefined,
     },
     freeBytes: undefined,
-    running: { pulls: running, checks: new Set(), logins: new Set(), tags: new Set(), removals: new Set() },
+    running: { ...IDLE, pulls: running },
     stalledAddresses: new Set(),
     owned: new Map(),
     ...scene.world,
