@@ -5,6 +5,7 @@ import { cyclonedxEsbuildPlugin } from '@cyclonedx/cyclonedx-esbuild';
 import { build } from 'esbuild';
 import { formatNotice } from './notice.ts';
 import { slim } from './slim.ts';
+import { webAssets } from './web-assets.ts';
 
 await mkdir('dist', { recursive: true });
 const draftDir = await mkdtemp('dist/draft-');
@@ -26,6 +27,7 @@ try {
     legalComments: 'none',
     logLevel: 'warning',
     plugins: [
+      webAssets,
       slim,
       cyclonedxEsbuildPlugin({
         outputFile: 'sbom.cdx.json',

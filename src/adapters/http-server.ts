@@ -28,7 +28,7 @@ const LIMITS = {
   headersTimeout: 5000,
   requestTimeout: 5000,
   keepAliveTimeout: 5000,
-  connectionsCheckingInterval: 1000,
+  connectionsCheckingInterval: 10_000,
 };
 /** Longer than the pause between two lines of a stream: only who does not read is cut off. */
 const IDLE_TIMEOUT_MS = 60_000;

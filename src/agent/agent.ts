@@ -107,7 +107,7 @@ export function createAgent(deps: AgentDeps): Agent {
     toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
   });
   const { pulls } = actions;
-  const surroundings = createSurroundings({ hub, clock, tally, pulls, toStatus, toSettings });
+  const surroundings = createSurroundings({ hub, clock, tally, book, pulls, toStatus, toSettings });
   const tasks = createTasks(deps.createId);
   const isEngineAway = (): boolean => view?.kind === 'unavailable';
   const methods = createMethods({ ...deps, engine, observer, book, tasks, toStatus, isEngineAway, ring });

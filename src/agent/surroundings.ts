@@ -1,3 +1,4 @@
+import type { Book } from '#agent/book';
 import type { Clock, Hub } from '#agent/ports';
 import type { PullTable } from '#agent/pulls';
 import { createWatch } from '#agent/watch';
@@ -19,6 +20,7 @@ export interface SurroundingsDeps {
   readonly hub: Hub;
   readonly clock: Clock;
   readonly tally: Tally;
+  readonly book: Book;
   readonly pulls: PullTable;
   readonly toStatus: () => Status;
   readonly toSettings: () => Settings;
@@ -26,7 +28,7 @@ export interface SurroundingsDeps {
 
 /** Makes surroundings of which nothing is known yet. */
 export function createSurroundings(deps: SurroundingsDeps): Surroundings {
-  const { hub, clock, tally, pulls } = deps;
+  const { hub, clock, tally, book, pulls } = deps;
   const hubWatch = createWatch(clock);
   const engineWatch = createWatch(clock);
   /** Since when each image has been missing, by the steady clock. */
@@ -55,12 +57,14 @@ export function createSurroundings(deps: SurroundingsDeps): Surroundings {
       const nowSteadyMs = clock.steadyMs();
       let pullingBytes = 0;
       for (const { progress } of pulls.running.values()) pullingBytes += sumBytes([progress]).downloadedBytes;
+      const lastPulledMs = Math.max(...[...book.images.values()].map(({ seen }) => seen?.sinceMs ?? 0), 0);
       return {
         nowMs: clock.nowMs(),
         status: deps.toStatus(),
         hub: hubWatch.toNeighbour(),
         engine: engineWatch.toNeighbour(),
         ...(free === undefined ? {} : { freeBytes: free }),
+        ...(lastPulledMs === 0 ? {} : { lastPulledMs }),
         minFreeBytes: deps.toSettings().minFreeDiskMB * 1_000_000,
         oldestUnmetMs: nowSteadyMs - Math.min(nowSteadyMs, ...missingSinceMs.values()),
         pullingBytes,

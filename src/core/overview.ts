@@ -10,6 +10,8 @@ export interface Overview {
   readonly freeBytes?: number;
   /** What `minFreeDiskMB` keeps free. */
   readonly minFreeBytes: number;
+  /** When the image that came last came; absent where none is known. */
+  readonly lastPulledMs?: number;
   /** For how long the image that has been missing longest has been missing, in milliseconds; 0 when none is. */
   readonly oldestUnmetMs: number;
   /** Bytes that the pulls under way have downloaded; a layer that they share counts for each. */

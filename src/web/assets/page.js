@@ -1,0 +1,110 @@
+// Keeps the status page fresh: puts in what the stream says is new, and counts times up and down.
+const RETRY_MS = 15_000;
+const SECOND_MS = 1000;
+
+const { body } = document;
+const live = document.getElementById('live');
+const table = document.getElementById('images-rows');
+const rows = new Map([...table.children].map((row) => [row.id.slice('image-'.length), row]));
+
+/** The device's clock before this one's: what is shown is told by the device's. */
+let aheadMs = Number(body.dataset.now) - Date.now();
+let said = '';
+
+function say(text, isLost) {
+  body.classList.toggle('lost', isLost);
+  if (text !== said) live.textContent = said = text;
+}
+
+/** `42 s`, `5 min`, `3 h 5 min`, `2 d 3 h`; with seconds up to ten minutes, where they are counted down. */
+function formatDuration(seconds, isExact) {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  let parts = [
+    [minutes, 'min'],
+    [seconds % 60, 's'],
+  ];
+  if (hours >= 24)
+    parts = [
+      [Math.floor(hours / 24), 'd'],
+      [hours % 24, 'h'],
+    ];
+  else if (hours > 0)
+    parts = [
+      [hours, 'h'],
+      [minutes % 60, 'min'],
+    ];
+  else if (minutes >= 10 || (minutes > 0 && !isExact)) parts.pop();
+  return parts
+    .filter(([count]) => count > 0)
+    .map((part) => part.join(' '))
+    .join(' ');
+}
+
+const FORMATS = {
+  ago: (seconds) => (seconds < 5 ? 'just now' : `${formatDuration(seconds)} ago`),
+  for: (seconds) => `for ${formatDuration(Math.max(seconds, 1))}`,
+  in: (seconds) => (seconds < 0 ? `in ${formatDuration(-seconds, true)}` : 'now'),
+};
+
+function tick() {
+  for (const time of document.querySelectorAll('main time')) {
+    const atMs = Date.parse(time.dateTime);
+    const seconds = Math.round((Date.now() + aheadMs - atMs) / SECOND_MS);
+    const text = FORMATS[time.dataset.as](seconds);
+    if (time.textContent !== text) time.textContent = text;
+    time.title ||= new Date(atMs).toLocaleString();
+  }
+}
+
+/** Puts HTML into an element, and leaves the focus where it was. */
+function fill(element, text) {
+  const href = element.contains(document.activeElement) && document.activeElement.getAttribute('href');
+  element.innerHTML = text;
+  if (href) [...element.querySelectorAll('a')].find((link) => link.getAttribute('href') === href)?.focus();
+}
+
+function toRow(text) {
+  const template = document.createElement('template');
+  template.innerHTML = text;
+  return template.content.firstElementChild;
+}
+
+function take({ now, title, parts, rows: changed, order }) {
+  aheadMs = now - Date.now();
+  document.title = `${title} · ${body.dataset.device}`;
+  for (const [id, text] of Object.entries(parts)) fill(document.getElementById(id), text);
+  for (const [name, text] of Object.entries(changed)) {
+    const row = toRow(text);
+    rows.get(name)?.replaceWith(row);
+    rows.set(name, row);
+  }
+  if (order) {
+    const wanted = new Set(order);
+    for (const [name, row] of rows) {
+      if (wanted.has(name)) continue;
+      row.remove();
+      rows.delete(name);
+    }
+    order.forEach((name, index) => {
+      const row = rows.get(name);
+      if (table.children[index] !== row) table.insertBefore(row, table.children[index] ?? null);
+    });
+  }
+  tick();
+}
+
+function listen() {
+  const events = new EventSource(body.dataset.events);
+  events.addEventListener('open', () => say('Live', false));
+  events.addEventListener('message', ({ data }) => take(JSON.parse(data)));
+  events.addEventListener('error', () => {
+    say('No answer from the module; what is shown is old', true);
+    // The browser itself tries again after a lost connection, but not after a refusal.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+  });
+}
+
+tick();
+setInterval(tick, SECOND_MS);
+listen();

@@ -1,0 +1,91 @@
+import type { Overview } from '#core/overview';
+import { FAILURES } from '#core/reason';
+import type { FailureReason } from '#core/reason';
+import { formatBytes, formatCount, formatMoment } from '#web/format';
+import { html, NOTHING } from '#web/html';
+import type { Html } from '#web/html';
+
+interface Affected {
+  readonly registries: string[];
+  readonly images: string[];
+}
+
+const MAX_NAMES = 8;
+
+/** What needs somebody, and what to do; nothing where all is well. Each reason stands once, however many images it has. */
+export function toProblems(overview: Overview): Html {
+  const problems = [...toNeighbourProblems(overview), ...toFailureProblems(overview)];
+  if (problems.length === 0) return NOTHING;
+  return html`<section class="card bad">
+    <h2>What to do</h2>
+    <ul class="problems">
+      ${problems.map((problem) => html`<li>${problem}</li>`)}
+    </ul>
+  </section>`;
+}
+
+function* toNeighbourProblems({ hub, engine, status, freeBytes, minFreeBytes }: Overview): Generator<Html> {
+  const { lastDesiredStatus: desired } = status;
+  if (engine.state === 'down') {
+    yield html`<p><b>EngineUnavailable</b> ${formatMoment(engine.sinceMs, 'for')}: ${engine.message}</p>
+      <p>${FAILURES.EngineUnavailable.advice}</p>`;
+  }
+  if (hub.state === 'down') {
+    yield html`<p><b>Not connected to edgeHub</b> ${formatMoment(hub.sinceMs, 'for')}</p>
+      <p>
+        What was desired last goes on being pulled; what changes in the cloud does not come here, and the
+        cloud does not see this. Check it with <code>iotedge list</code> and
+        <code>iotedge logs edgeHub</code>.
+      </p>`;
+  }
+  if (desired !== undefined && desired.code !== 200) {
+    yield html`<p><b>The desired properties have a fault</b> (${desired.code})</p>
+      <p>${desired.description}</p>`;
+  }
+  if (freeBytes !== undefined && freeBytes < minFreeBytes) {
+    yield html`<p>
+        <b>LowDisk</b>: ${formatBytes(freeBytes)} free, ${formatBytes(minFreeBytes)} are kept free
+      </p>
+      <p>${FAILURES.DiskFull.advice}</p>`;
+  }
+}
+
+function toFailureProblems({ status, engine }: Overview): Html[] {
+  return [...groupFailures(status)]
+    .filter(([reason]) => reason !== 'EngineUnavailable' || engine.state !== 'down')
+    .map(([reason, { registries, images }]) => {
+      const who = [
+        ...registries.map((name) => html`registry <b>${name}</b>`),
+        ...(images.length === 0 ? [] : [toNames(images)]),
+      ];
+      return html`<p><b>${reason}</b>: ${who.map((each, index) => html`${index > 0 ? ', ' : ''}${each}`)}</p>
+        <p>${FAILURES[reason].advice}</p>`;
+    });
+}
+
+function groupFailures({ registries, images }: Overview['status']): Map<FailureReason, Affected> {
+  const groups = new Map<FailureReason, Affected>();
+  const toGroup = (reason: FailureReason): Affected => {
+    const group = groups.get(reason) ?? { registries: [], images: [] };
+    groups.set(reason, group);
+    return group;
+  };
+  for (const [name, { reason }] of registries)
+    if (reason !== undefined) toGroup(reason).registries.push(name);
+  for (const [name, { phase, reason }] of images) {
+    if (phase === 'Failed' && isFailure(reason)) toGroup(reason).images.push(name);
+  }
+  return groups;
+}
+
+const isFailure = (reason: string | undefined): reason is FailureReason =>
+  reason !== undefined && Object.hasOwn(FAILURES, reason);
+
+function toNames(names: readonly string[]): Html {
+  const links = names
+    .slice(0, MAX_NAMES)
+    .map((name, index) => html`${index > 0 ? ', ' : ''}<a href="/?find=${name}">${name}</a>`);
+  const rest = names.length - MAX_NAMES;
+  const more = rest > 0 ? html` and <a href="/?show=Failed">${rest} more</a>` : NOTHING;
+  return html`${formatCount(names.length, 'image')} (${links}${more})`;
+}

@@ -1,0 +1,240 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FAILURES } from '#core/reason';
+import type { FailureReason } from '#core/reason';
+import type { ImageStatus } from '#core/status';
+import { formatBytes, formatDuration, formatMoment } from '#web/format';
+import { toHeadline } from '#web/headline';
+import { html } from '#web/html';
+import { formatPage } from '#web/page';
+import { formatSelection, selectImages, toSelection } from '#web/selection';
+import { toView } from '#web/view';
+import { makeOverview, MISSING, NOW_MS, PULLED } from './overview.ts';
+
+const ALL = toSelection(new URLSearchParams());
+
+describe('HTML', () => {
+  it('of any text is that text, and never a tag or the end of an attribute', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        const made = html`<a href="${text}">${text}</a>`.html;
+        expect(made.match(/[<>"]/g)).toEqual(['<', '"', '"', '>', '<', '>']);
+        const read = made.replaceAll(/&#(\d+);/g, (_all, code: string) => String.fromCharCode(Number(code)));
+        expect(read).toBe(`<a href="${text}">${text}</a>`);
+      }),
+    );
+  });
+
+  it('of HTML and lists of it is as it is; of nothing it is nothing', () => {
+    expect(html`${html`<b>${1}</b>`}${[html`<i>2</i>`, html`<i>3</i>`]}${undefined}`.html).toBe(
+      '<b>1</b><i>2</i><i>3</i>',
+    );
+  });
+});
+
+it.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1000, '1.0 kB'],
+  [999_400, '999 kB'],
+  [999_500, '1.0 MB'],
+  [104_857_600, '105 MB'],
+  [3.65e9, '3.6 GB'],
+  [5e15, '5000 TB'],
+])('%d bytes are told as %s', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+it.each([
+  [0.2, '1 s'],
+  [59, '59 s'],
+  [60, '1 min'],
+  [185, '3 min 5 s'],
+  [1500, '25 min'],
+  [11_100, '3 h 5 min'],
+  [10_800, '3 h'],
+  [183_600, '2 d 3 h'],
+  [0, '0 s'],
+])('%d seconds are told as %s', (seconds, text) => {
+  expect(formatDuration(seconds)).toBe(text);
+});
+
+it('a moment can be read without script, and by one', () => {
+  expect(formatMoment(NOW_MS, 'in').html).toBe(
+    '<time datetime="2026-11-24T12:00:00Z" data-as="in">at 2026-11-24 12:00:00 UTC</time>',
+  );
+});
+
+describe('the headline', () => {
+  const pulling: ImageStatus = { ...PULLED, phase: 'Pulling' };
+  const waiting: ImageStatus = { ...PULLED, phase: 'Waiting', reason: 'Queued' };
+  it.each([
+    ['all are here', { a: PULLED, b: PULLED }, 'good', 'All 2 images are on this device', ''],
+    ['the only one is here', { a: PULLED }, 'good', 'The image is on this device', ''],
+    [
+      'some are on their way',
+      { a: PULLED, b: pulling, c: waiting },
+      'busy',
+      '1 of 3 images on this device',
+      '1 is being pulled, 1 waits.',
+    ],
+    [
+      'one failed',
+      { a: MISSING, b: pulling, c: pulling },
+      'bad',
+      '0 of 3 images on this device',
+      '1 failed, 2 are being pulled.',
+    ],
+    ['none is desired', {}, 'calm', 'No images are desired', ''],
+  ] as const)('where %s', (_where, images, ...[tone, text, rest]) => {
+    expect(toHeadline(makeOverview({ images }))).toMatchObject({ tone, text, rest });
+  });
+
+  it('where all are here and the registry has still to be asked for newer ones', () => {
+    const overview = makeOverview({ images: { a: PULLED } });
+    const summary = { ...overview.status.summary, isReady: false };
+    expect(toHeadline({ ...overview, status: { ...overview.status, summary } })).toMatchObject({
+      tone: 'busy',
+      rest: 'The registry is being asked whether they are the current ones.',
+    });
+  });
+
+  it('where nothing is known yet', () => {
+    const { lastDesiredStatus: _none, ...status } = makeOverview().status;
+    const unknown = { ...makeOverview(), status, hub: { state: 'unknown', sinceMs: NOW_MS } } as const;
+    expect(toHeadline(unknown).text).toBe('Waiting for edgeHub');
+    expect(toHeadline({ ...unknown, hub: { state: 'down', sinceMs: NOW_MS } }).text).toBe(
+      'Not connected to edgeHub',
+    );
+  });
+
+  it('where the engine is away', () => {
+    const engine = { state: 'down', sinceMs: NOW_MS, message: 'no socket' } as const;
+    expect(toHeadline(makeOverview({ images: { a: PULLED }, engine }))).toMatchObject({
+      tone: 'bad',
+      text: 'The Docker engine does not answer',
+    });
+  });
+});
+
+describe('what to do', () => {
+  it('is said once for each reason, with its advice, whoever is concerned', () => {
+    for (const reason of Object.keys(FAILURES) as FailureReason[]) {
+      const image: ImageStatus = { ...MISSING, reason };
+      const { problems } = toView(makeOverview({ images: { a: image, b: image } }), ALL).parts;
+      const advice = html`${FAILURES[reason].advice}`.html;
+      expect(problems.split(advice)).toHaveLength(2);
+      expect(problems).toContain(reason);
+      expect(problems).toContain('2 images (');
+    }
+  });
+
+  it('names eight images and leads to the others', () => {
+    const images = Object.fromEntries(
+      Array.from({ length: 10 }, (_none, index) => [`image-${index}`, MISSING]),
+    );
+    const { problems } = toView(makeOverview({ images }), ALL).parts;
+    expect(problems.match(/find=image-/g)).toHaveLength(8);
+    expect(problems).toContain('<a href="/?show=Failed">2 more</a>');
+  });
+
+  it('speaks of faults in desired, a hub and an engine that are away, and a disk that is full', () => {
+    const overview = makeOverview({
+      hub: { state: 'down', sinceMs: NOW_MS },
+      engine: { state: 'down', sinceMs: NOW_MS, message: 'no socket <here>' },
+      freeBytes: 1000,
+      status: { lastDesiredStatus: { code: 400, description: 'images.a.image: wrong' } },
+    });
+    const { problems } = toView(overview, ALL).parts;
+    for (const text of [
+      'no socket &#60;here&#62;',
+      'Not connected to edgeHub',
+      'images.a.image: wrong',
+      '1.0 kB free',
+    ]) {
+      expect(problems).toContain(text);
+    }
+  });
+
+  it('is nothing where all is well', () => {
+    expect(toView(makeOverview({ images: { a: PULLED } }), ALL).parts.problems).toBe('');
+  });
+});
+
+describe('a selection', () => {
+  const status = makeOverview({
+    images: Object.fromEntries(
+      Array.from({ length: 2000 }, (_none, index) => [
+        `image-${String(index).padStart(4, '0')}`,
+        index % 20 === 19 ? MISSING : PULLED,
+      ]),
+    ),
+  }).status;
+  const select = (query: string) => selectImages(status, toSelection(new URLSearchParams(query)));
+
+  it('of 2,000 images is a hundred a page, those that failed first', () => {
+    const { images, total, pages } = select('');
+    expect([images.length, total, pages]).toEqual([100, 2000, 20]);
+    expect(images.map(([, { phase }]) => phase)).toEqual(Array.from({ length: 100 }, () => 'Failed'));
+    expect(select('page=2').images[0]).toEqual(['image-0000', PULLED]);
+  });
+
+  it('is by phase and by a part of the name or the reference, in any case', () => {
+    expect(select('show=Failed').total).toBe(100);
+    expect(select('find=IMAGE-0019').images.map(([name]) => name)).toEqual(['image-0019']);
+    expect(select('find=Vision:7').total).toBe(100);
+    expect(select('find=Vision&show=Pulled').total).toBe(0);
+  });
+
+  it.each(['page=0', 'page=-1', 'page=x', 'page=1e99', 'show=constructor', 'show=', 'find=', 'what=ever'])(
+    'by %s is of all images, from the start',
+    (query) => {
+      expect(select(query)).toMatchObject({ total: 2000, page: 1 });
+    },
+  );
+
+  it('of a page beyond the last is the last', () => {
+    expect(select('page=999')).toMatchObject({ page: 20 });
+  });
+
+  it('comes back from its own query', () => {
+    const selection = { phase: 'Failed', find: 'a&b=c "x"', page: 3 } as const;
+    expect(toSelection(new URLSearchParams(formatSelection(selection)))).toEqual(selection);
+  });
+});
+
+it('a page holds nothing but what its policy allows: no style and no script of its own, nothing from elsewhere', () => {
+  const text = formatPage(
+    makeOverview({
+      images: {
+        a: MISSING,
+        b: PULLED,
+        c: {
+          ...PULLED,
+          phase: 'Pulling',
+          percent: 40,
+          downloadedBytes: 4,
+          totalBytes: 10,
+          bytesPerSecond: 1,
+        },
+      },
+      registries: {
+        plant: {
+          address: '127.0.0.1:8000',
+          login: 'Succeeded',
+          credential: 'password2',
+          checkedAtMs: NOW_MS,
+        },
+      },
+    }),
+    toSelection(new URLSearchParams('find="><script>alert(1)</script>')),
+    '<device>',
+  );
+  expect(text).not.toMatch(/ style=| on\w+=|<style|javascript:|https?:\/\//);
+  expect(text.match(/<script/g)).toHaveLength(1);
+  expect(text).toContain('<script src="/page.js" defer');
+  expect(Array.from(text.matchAll(/(?:src|href)="([^"]*)"/g), ([, url]) => url?.[0])).not.toContain(
+    undefined,
+  );
+  for (const [, url] of text.matchAll(/(?:src|href)="([^"]*)"/g)) expect(url).toMatch(/^[/#](?!\/)/);
+});
