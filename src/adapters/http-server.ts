@@ -84,7 +84,7 @@ export function createHttpServer({ port, routes, clock, log }: HttpServerOptions
       server.closeAllConnections();
     };
     server.once('listening', onListening);
-    server.once('error', resolve);
+    server.on('error', resolve);
     signal.addEventListener('abort', end, { once: true });
     server.listen(port);
     return promise.finally(() => {
