@@ -43,7 +43,7 @@ export function plan(world: World): Plan {
     ...planRemovals(world),
   ];
   const all = [...judgements.values()];
-  const wakeAtMs = Math.min(...toWakeTimes(all, world));
+  const wakeAtMs = Math.min(...toWakeTimes(all, world), ...toStallTimes(actions, world));
   return {
     actions,
     standings: new Map([...judgements].map(([name, { standing }]) => [name, standing])),
@@ -159,6 +159,10 @@ function* toWakeTimes(judgements: readonly Judgement[], world: World): Generator
     if (dueMs !== undefined && dueMs > nowMs && !running.logins.has(name)) yield dueMs;
   }
 }
+
+/** A pull that begins now may never ring. */
+const toStallTimes = (actions: readonly Action[], { nowMs, desired }: World): number[] =>
+  actions.some(({ kind }) => kind === 'pull') ? [nowMs + desired.settings.stallTimeoutSeconds * 1000] : [];
 
 /** One action as the log and the tests show it, for instance `pull camera`. */
 export function formatAction(action: Action): string {

@@ -406,6 +406,12 @@ describe('plan', () => {
     if (wakeInMs !== undefined) expect((planned.wakeAtMs ?? Infinity) - NOW_MS).toBe(wakeInMs);
     if (isReady !== undefined) expect(planned.isReady).toBe(isReady);
   });
+
+  it('looks again at the latest when a pull that begins now would have stalled', () => {
+    const planned = plan(toWorld({ specs: { camera: CAMERA }, settings: { stallTimeoutSeconds: 20 } }));
+    expect(planned.actions.map(formatAction)).toEqual(['pull camera']);
+    expect(planned.wakeAtMs).toBe(NOW_MS + 20_000);
+  });
 });
 
 describe('plan of removals, with unlisted: remove', () => {
