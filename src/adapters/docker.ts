@@ -130,14 +130,22 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     },
 
     async untag(reference, signal) {
-      const remove = (abortSignal: AbortSignal): Promise<boolean> =>
-        queries
-          .getImage(reference)
-          .remove({ abortSignal })
-          .then(() => true)
-          .catch(insteadOf(404, true))
-          .catch(insteadOf(409, false));
-      return ask(signal, remove);
+      const remove = (name: string): Promise<boolean | undefined> =>
+        ask(signal, (abortSignal) =>
+          queries
+            .getImage(name)
+            .remove({ abortSignal })
+            .then(() => true)
+            .catch(insteadOf(404, undefined))
+            .catch(insteadOf(409, false)),
+        );
+      const isGone = await remove(reference);
+      if (isGone !== undefined) return isGone;
+      // The containerd store keeps an image whose tag moved on, under no name: there its id is the digest.
+      const [, digest] = reference.split('@');
+      const left = digest === undefined ? undefined : await engine.inspectImage(digest, signal);
+      if (left === undefined || left.tags.length + left.digests.length > 0) return true;
+      return (await remove(left.id)) ?? true;
     },
 
     async followEvents(onEvent, signal) {

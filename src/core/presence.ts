@@ -21,6 +21,8 @@ export interface ListedImage {
 /** One listing of the engine, for look-up by name. */
 export interface ImageIndex {
   readonly byName: ReadonlyMap<string, ListedImage>;
+  /** By id, those that have no name. */
+  readonly nameless: ReadonlyMap<string, ListedImage>;
 }
 
 /** What the engine has, as far as images are looked up in it. */
@@ -47,10 +49,22 @@ export type Presence =
 /** Indexes a listing by tag and by repository digest. */
 export function toImageIndex(images: readonly ListedImage[]): ImageIndex {
   const byName = new Map<string, ListedImage>();
+  const nameless = new Map<string, ListedImage>();
   for (const image of images) {
-    for (const name of [...image.tags, ...image.digests]) byName.set(name, image);
+    const names = [...image.tags, ...image.digests];
+    for (const name of names) byName.set(name, image);
+    if (names.length === 0) nameless.set(image.id, image);
   }
-  return { byName };
+  return { byName, nameless };
+}
+
+/**
+ * The image under a reference, or the one that was: where its tag moved on, the containerd store keeps an image without
+ * a name, and its id is the digest that the registry served.
+ */
+export function findNamed(reference: string, { byName, nameless }: ImageIndex): ListedImage | undefined {
+  const [, digest = ''] = reference.split('@');
+  return byName.get(reference) ?? nameless.get(digest);
 }
 
 /**

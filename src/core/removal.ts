@@ -1,5 +1,5 @@
 import type { DesiredState } from '#core/desired-state';
-import { toNames } from '#core/presence';
+import { findNamed, toNames } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
 
 /** What a removal is judged by. */
@@ -17,7 +17,7 @@ export interface RemovalScene {
 export function findObstacle(reference: string, scene: RemovalScene): string | undefined {
   const { desired, owned, index, idsInUse } = scene;
   if (desired === undefined) return 'It is not known yet what is desired.';
-  const image = index.byName.get(reference);
+  const image = findNamed(reference, index);
   if (image === undefined) return 'The engine does not have it.';
   if (!owned.has(reference)) return 'This module did not pull it.';
   if (idsInUse.has(image.id)) return 'A container uses it.';

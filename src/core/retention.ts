@@ -1,4 +1,4 @@
-import { toNames } from '#core/presence';
+import { findNamed, toNames } from '#core/presence';
 import type { Action, World } from '#core/world';
 
 /**
@@ -9,17 +9,17 @@ export function toUnlisted({ desired, owned, engine, running }: World): readonly
   if (desired.settings.unlisted !== 'remove' || owned.size === 0 || engine.kind === 'unavailable') return [];
   // An entry at fault may stand for anything: until it is corrected, nothing is taken away.
   if (desired.faults.some(({ path }) => path.startsWith('images'))) return [];
-  const { byName } = engine.index;
+  const { index } = engine;
   const listedIds = new Set<string>();
   for (const image of desired.images.values()) {
     if (image.kind === 'fault') return [];
     for (const name of toNames(image.spec)) {
-      const id = byName.get(name)?.id;
+      const id = index.byName.get(name)?.id;
       if (id !== undefined) listedIds.add(id);
     }
   }
   return [...owned.keys()].filter((name) => {
-    const id = byName.get(name)?.id;
+    const id = findNamed(name, index)?.id;
     return id !== undefined && !listedIds.has(id) && !running.refusals.has(name);
   });
 }
@@ -36,7 +36,7 @@ export function planRemovals(world: World): Action[] {
   if (running.removals.size > 0 || running.tags.size > 0) return [];
   const { idsInUse, index } = engine;
   const next = toUnlisted(world).find((reference) => {
-    const id = index.byName.get(reference)?.id;
+    const id = findNamed(reference, index)?.id;
     return id !== undefined && !idsInUse.has(id);
   });
   return next === undefined ? [] : [{ kind: 'remove', reference: next }];

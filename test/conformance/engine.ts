@@ -144,6 +144,18 @@ export function describeEngine(name: string, startHarness: () => Promise<EngineH
         expect((await engine.inspectImage(`${address}/app:1`, bench.signal))?.id).toBe(id);
       });
 
+      test('of an image whose tag moved on are taken from it by its digest, and it goes', async () => {
+        const digest = await bench.harness.serve('app', 'moving', { seed: 'old' });
+        const old = await bench.pull(bench.toReference('app', 'moving'));
+        await bench.harness.serve('app', 'moving', { seed: 'new' });
+        const moved = await bench.pull(bench.toReference('app', 'moving'));
+        const { engine, address } = bench.harness;
+        expect(await engine.untag(`${address}/app@${digest}`, bench.signal)).toBe(true);
+        const left = await engine.listImages(bench.signal);
+        expect(left.map(({ id }) => id)).toEqual([moved.id]);
+        expect(old.id).not.toBe(moved.id);
+      });
+
       test('that are not there are taken away without a failure', async () => {
         expect(await bench.harness.engine.untag(`${bench.harness.address}/app:1`, bench.signal)).toBe(true);
       });

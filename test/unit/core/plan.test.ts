@@ -451,6 +451,15 @@ describe('plan of removals, with unlisted: remove', () => {
   it('keeps everything with unlisted: keep', () => {
     expect(toActions({ settings: { unlisted: 'keep' } })).toEqual([]);
   });
+  it('removes what has no name left, where its id is the digest that this module pulled', () => {
+    const [digest = ''] = GONE.digests;
+    const world = { owned: new Map([[digest, 'gate']]) };
+    const id = digest.slice(digest.indexOf('@') + 1);
+    const nameless = { ...GONE, id, tags: [], digests: [] };
+    expect(toActions({ listed: [LISTED, nameless], world })).toEqual([`remove ${digest}`]);
+    expect(toActions({ listed: [LISTED, { ...nameless, id: digestOf('d') }], world })).toEqual([]);
+    expect(toActions({ listed: [LISTED, nameless], world }, new Set([id]))).toEqual([]);
+  });
   it('never removes an image that the module did not pull', () => {
     expect(toActions({ world: { owned: new Map() } })).toEqual([]);
   });
