@@ -99,6 +99,7 @@ function assemble(parts: {
   const environment = {
     ...edge.environment,
     DOCKER_HOST: (filter ?? engine).dockerHost,
+    XDG_RUNTIME_DIR: dir,
     HTTP_PORT: '0',
     RELAY_PORT: '0',
     ...toEnvironment(options.environment, dir),

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { serveControl } from '#adapters/control-server';
 import { createDockerEngine } from '#adapters/docker';
 import { createIotHub } from '#adapters/iothub';
 import { createFileStore } from '#adapters/file-store';
@@ -13,6 +14,7 @@ import { toSteady } from '#agent/ports';
 import type { Agent, AgentDeps } from '#agent/agent';
 import { EnvironmentError, parseEnvironment } from '#contract/environment';
 import type { Environment } from '#contract/environment';
+import { toControlPath } from '#core/control-path';
 import { toHubNames } from '#core/hub-identity';
 import { createRoutes } from '#web/routes';
 import packageJson from '../package.json' with { type: 'json' };
@@ -73,11 +75,12 @@ async function main(): Promise<void> {
   });
   hub.setMethods(agent.methods);
 
+  const endControl = await serveControl({ ...toControlPath(process.env), methods: agent.methods, log });
   const closing = new AbortController();
   const beside = [hub.run(closing.signal), serveHttp(environment, agent, log, closing.signal)];
   await agent.run(ending.signal);
   closing.abort();
-  await Promise.all(beside);
+  await Promise.all([...beside, endControl()]);
   log.info({}, 'ended');
   process.exit(0);
 }

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import type { DockerHost } from '../engine/engine-api.ts';
@@ -30,6 +31,13 @@ export interface ContainerState {
   readonly pid: number;
 }
 
+/** How a program ended that was run in a container. */
+export interface ExecResult {
+  readonly exitCode: number;
+  /** Both streams. */
+  readonly output: string;
+}
+
 /** The module in a container. */
 export interface Container {
   readonly id: string;
@@ -38,6 +46,8 @@ export interface Container {
   state(): Promise<ContainerState>;
   /** Both streams, as far as they were written. */
   logs(): Promise<string>;
+  /** Runs a program in it, as `docker exec` does. */
+  exec(...command: string[]): Promise<ExecResult>;
   /** The process below its init, as this machine sees it. */
   programPid(): Promise<number>;
   /** SIGTERM, and SIGKILL after 10 s, as edgelet does it. */
@@ -83,6 +93,13 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
       const { body } = await callEngine(dockerHost, { path: `${path}/logs?stdout=1&stderr=1` });
       return decodeLogs(await buffer(body));
     },
+    exec: (...command) =>
+      new Promise((resolve) => {
+        const args = ['--host', dockerHost, 'exec', id, ...command];
+        execFile('docker', args, (error, output, errors) => {
+          resolve({ exitCode: error === null ? 0 : Number(error.code), output: output + errors });
+        });
+      }),
     async programPid() {
       const { pid } = await state();
       const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');

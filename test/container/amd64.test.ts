@@ -192,3 +192,38 @@ async function findFreePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+test('answers a technician by docker exec, on a read-only root, and nobody else', async () => {
+  const { push, desire, waitForPhases, startContainer } = await startContainerScene('amd64');
+  await push('acme/here:1', ['here'], 300_000);
+  desire({ here: 'acme/here:1', gone: 'acme/gone:1' }, { retryInitialSeconds: 600, retryMaxSeconds: 600 });
+  const container = await startContainer();
+  await waitForPhases({ here: 'Pulled', gone: 'Failed NotFound' }, 60_000);
+  const status = await container.exec('status');
+  expect(status.exitCode).toBe(1);
+  expect(status.output).toMatch(/^here +Pulled +\d+ kB/m);
+  expect(status.output).toMatch(/^gone: NotFound/m);
+  const checked = await container.exec('check', 'plant', '--image', 'acme/here:1');
+  expect(checked).toMatchObject({ exitCode: 0, output: expect.stringMatching(/✓ manifest/) as string });
+  await push('acme/gone:1', ['gone'], 300_000);
+  expect(await container.exec('pull', 'gone')).toMatchObject({ exitCode: 0 });
+  await waitForPhases({ here: 'Pulled', gone: 'Pulled' }, 60_000);
+  const ready = await container.exec('status');
+  expect(ready).toMatchObject({
+    exitCode: 0,
+    output: expect.stringContaining('Ready: 2 of 2 images') as string,
+  });
+  expect((await container.exec('version')).output).toMatch(
+    /^connected-registry-puller \d+\.\d+\.\d+\nrunning since /,
+  );
+  expect(await container.exec('status', '--colour')).toMatchObject({ exitCode: 2 });
+
+  const folder = `/proc/${await container.programPid()}/root/dev/shm/connected-registry-puller`;
+  for (const [path, mode] of [
+    [folder, 0o700],
+    [`${folder}/control.sock`, 0o600],
+  ] as const) {
+    const { uid, mode: bits } = await stat(path);
+    expect({ path, uid, mode: bits & 0o777 }).toEqual({ path, uid: 1000, mode });
+  }
+  expect(await container.state()).toMatchObject({ running: true, outOfMemory: false });
+});

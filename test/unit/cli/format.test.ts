@@ -1,0 +1,142 @@
+import { expect, it } from 'vitest';
+import type { StatusDocument } from '#cli/documents';
+import { formatCheck } from '#cli/format-check';
+import { formatStatus } from '#cli/format-status';
+import { formatBar, formatTable } from '#cli/table';
+
+const NOW_MS = Date.UTC(2026, 10, 24, 12);
+
+const STATUS: StatusDocument = {
+  lastDesiredVersion: 42,
+  lastDesiredStatus: { code: 400, description: 'images.wrong.image: the repository must be lower-case' },
+  agent: { version: '1.0.0', startedAt: '2026-11-24T11:00:00Z', engine: '28.5.2', platform: 'linux/amd64' },
+  summary: { ready: false, desired: 4, pulled: 1, pulling: 1, waiting: 1, failed: 1, etaSeconds: 95 },
+  registries: {
+    plant: { address: '127.0.0.1:8000', login: 'Succeeded', credential: 'password2' },
+    far: {
+      address: 'far.example:5000',
+      login: 'Failed',
+      reason: 'Unauthorized',
+      message: 'unauthorized: Incorrect Password',
+      advice: 'Check it.',
+    },
+  },
+  images: {
+    analytics: { image: '127.0.0.1:8000/acme/analytics:2', phase: 'Pulled', sizeBytes: 104_857_600 },
+    camera: {
+      image: '127.0.0.1:8000/acme/camera:1.4',
+      phase: 'Pulling',
+      percent: 40,
+      downloadedBytes: 41_943_040,
+      totalBytes: 104_857_600,
+    },
+    gate: { image: 'far.example:5000/gate:1', phase: 'Waiting', reason: 'Queued', message: 'Waits.' },
+    missing: {
+      image: '127.0.0.1:8000/acme/none:1',
+      phase: 'Failed',
+      reason: 'NotFound',
+      message: 'manifest unknown',
+      advice: 'Check repository and tag.',
+      attempts: 3,
+      retryAt: '2026-11-24T12:04:30Z',
+    },
+  },
+};
+
+it('the status is tables of registries and images, then what to do, then a summary', () => {
+  expect(formatStatus(STATUS, NOW_MS)).toBe(
+    `connected-registry-puller 1.0.0, Docker 28.5.2 on linux/amd64, desired version 42
+Desired properties: images.wrong.image: the repository must be lower-case
+
+REGISTRY  ADDRESS           LOGIN
+plant     127.0.0.1:8000    Succeeded, password2
+far       far.example:5000  Failed, Unauthorized
+
+IMAGE      STATE                                                REFERENCE
+analytics  Pulled   105 MB                                      127.0.0.1:8000/acme/analytics:2
+camera     Pulling  ████████░░░░░░░░░░░░  40 % 42 MB of 105 MB  127.0.0.1:8000/acme/camera:1.4
+gate       Waiting  Queued                                      far.example:5000/gate:1
+missing    Failed   NotFound                                    127.0.0.1:8000/acme/none:1
+
+far: Unauthorized
+  unauthorized: Incorrect Password
+  → Check it.
+
+missing: NotFound (3 attempts, next in 4 min 30 s)
+  manifest unknown
+  → Check repository and tag.
+
+Not ready: 1 of 4 images pulled; 1 being pulled, about 1 min 35 s left; 1 waiting; 1 failed
+`,
+  );
+});
+
+it('the status of a module that is ready, or knows nothing yet, says so', () => {
+  const ready = { ...STATUS.summary, ready: true, desired: 1, pulled: 1, readyAt: '2026-11-24T10:55:00Z' };
+  expect(formatStatus({ ...STATUS, summary: ready }, NOW_MS)).toMatch(
+    /\nReady: 1 of 1 image, for 1 h 5 min\n$/,
+  );
+  const { lastDesiredVersion: _version, lastDesiredStatus: _status, ...unknown } = STATUS;
+  const agent = { version: '1.0.0', startedAt: '2026-11-24T12:00:00Z' };
+  const summary = { ready: false, desired: 0, pulled: 0, pulling: 0, waiting: 0, failed: 0 };
+  expect(formatStatus({ ...unknown, agent, summary, registries: {}, images: {} }, NOW_MS)).toBe(
+    'connected-registry-puller 1.0.0, no engine yet, no desired properties yet\n\nNot ready: 0 of 0 images pulled\n',
+  );
+});
+
+it('a check is a block for each registry, with a mark for each step and advice below what failed', () => {
+  const document = {
+    registries: {
+      plant: {
+        address: '127.0.0.1:8000',
+        ok: false,
+        engine: [
+          { step: 'reach', result: 'ok' },
+          {
+            step: 'login',
+            credential: 'password',
+            result: 'failed',
+            reason: 'Unauthorized',
+            message: 'Incorrect Password',
+            advice: 'Make a new one.',
+          },
+        ],
+        module: [{ step: 'connect', result: 'skipped', message: 'Nobody listens.' }],
+      },
+    },
+    omitted: 2,
+  } as const;
+  expect(formatCheck(document)).toBe(
+    `plant at 127.0.0.1:8000: the engine cannot pull
+  asked by the engine
+    ✓ reach
+    ✗ login with password  Unauthorized: Incorrect Password
+      → Make a new one.
+  asked by the module itself, in its own network
+    - connect              Nobody listens.
+
+2 more: check them by name.
+`,
+  );
+  expect(formatCheck({ registries: {} })).toContain('No registry is listed');
+});
+
+it.each([
+  [0, '░░░░░░░░░░░░░░░░░░░░'],
+  [50, '██████████░░░░░░░░░░'],
+  [100, '████████████████████'],
+  [140, '████████████████████'],
+  [-1, '░░░░░░░░░░░░░░░░░░░░'],
+])('%i percent is %s', (percent, bar) => {
+  expect(formatBar(percent)).toBe(bar);
+});
+
+it('a table has columns as wide as their widest cell, and no blanks at the end', () => {
+  expect(
+    formatTable([
+      ['a', 'b'],
+      ['long', ''],
+      ['ü', 'c'],
+    ]),
+  ).toBe('a     b\nlong\nü     c\n');
+});
