@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,6 +9,10 @@ import packageJson from '../../../package.json' with { type: 'json' };
 
 const run = promisify(execFile);
 
+const EXAMPLES = globSync('examples/**/*.json').filter((path) =>
+  readFileSync(path, 'utf8').includes('/connected-registry-puller:'),
+);
+
 /** Where the version stands, but for package.json and its lock, which npm itself sets. */
 const FILES = [
   'module.json',
@@ -15,6 +20,7 @@ const FILES = [
   'Dockerfile.amd64',
   'Dockerfile.arm64v8',
   'README.md',
+  ...EXAMPLES,
 ];
 
 /** A copy of everything that has to do with the version, in which package.json has another one already. */
@@ -38,6 +44,14 @@ test('npm version sets the version wherever it stands, and in the changelog', as
     expect(after).toContain('12.34.56');
   }
   expect(await readFile(join(dir, 'CHANGELOG.md'), 'utf8')).toContain('## Unreleased\n\n## 12.34.56\n\n');
+});
+
+test('every example deploys the module of this version', async () => {
+  expect(EXAMPLES.length).toBeGreaterThan(2);
+  for (const path of EXAMPLES) {
+    const tags = Array.from((await readFile(path, 'utf8')).matchAll(/\/connected-registry-puller:([^-"]+)/g));
+    expect(tags.map(([, version]) => version)).toEqual(tags.map(() => packageJson.version));
+  }
 });
 
 test('npm version fails where a file has not the version that it should have', async () => {
