@@ -149,10 +149,9 @@ const longList: Fault = {
     const reported = stage.edge.reported();
     const { desired, pulled } = toObject(reported['summary']);
     expect(pulled).toBe(desired);
-    const { $version: _version, ...document } = reported;
-    const bytes = JSON.stringify(document).length;
-    expect(bytes).toBeLessThan(32_768);
-    return `${String(pulled)} of ${String(desired)} pulled; ${bytes} bytes reported, ${String(reported['omitted'])} left out`;
+    // IoT Hub takes no more than 32 KB by its own count, and edgeHub says nothing when it refuses.
+    expect(stage.edge.stuck).toBe(false);
+    return `${String(pulled)} of ${String(desired)} pulled; ${String(reported['omitted'])} left out of the report, which IoT Hub takes`;
   },
   heal: () => undefined,
 };
