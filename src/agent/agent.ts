@@ -1,5 +1,6 @@
 import { createActions } from '#agent/actions';
 import * as records from '#agent/book';
+import { createClockJumps } from '#agent/clock-jumps';
 import { createHerald } from '#agent/herald';
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
@@ -13,8 +14,7 @@ import { createReporter } from '#agent/reporter';
 import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
 import { createStatus } from '#agent/status';
 import { createSurroundings } from '#agent/surroundings';
-import { createTasks } from '#agent/tasks';
-import type { Outcome } from '#agent/tasks';
+import { createTasks, toOutcome } from '#agent/tasks';
 import { createWake } from '#agent/wake';
 import { toReported } from '#contract/reported';
 import { jitterMs } from '#core/backoff';
@@ -68,8 +68,6 @@ const ENGINE_GRACE_MS = 1000;
 /** A look that was overtaken by a change of our own is taken again. */
 const STALE_RETRY_MS = 10;
 const LAST_REPORT_MS = 3000;
-/** Less is the clock's being kept right. */
-const LEAST_JUMP_MS = 2000;
 /** So long a start waits for edgeHub before it takes what it remembers: mostly edgeHub is there, and knows better. */
 const RECALL_AFTER_MS = 5000;
 
@@ -82,6 +80,10 @@ export function createAgent(deps: AgentDeps): Agent {
   const wake = createWake(steady);
   const pulse = createPulse(clock.steadyMs);
   const book = records.createBook();
+  const jumps = createClockJumps(clock, (jumpMs) => {
+    log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
+    records.shiftTimes(book, jumpMs);
+  });
   const observer = createObserver(engine, steady);
   const outlook = createOutlook();
   const herald = createHerald({ ...deps, book, outlook, onTold: () => remembrance?.ring() });
@@ -117,16 +119,14 @@ export function createAgent(deps: AgentDeps): Agent {
 
   let view: EngineView | undefined;
   let looksFailed = 0;
-  let offsetMs = clock.nowMs() - clock.steadyMs();
   const recallAtMs = clock.steadyMs() + RECALL_AFTER_MS;
 
   function toSettings(): Settings {
     return book.desired?.settings ?? DEFAULT_SETTINGS;
   }
 
-  /** A clock that was set is noticed before anything is written down by it. */
   function toMoment(): Moment {
-    takeJump();
+    jumps.take();
     return {
       nowMs: clock.nowMs(),
       random: clock.random(),
@@ -137,7 +137,7 @@ export function createAgent(deps: AgentDeps): Agent {
 
   /** One pass. @returns when to look again, milliseconds since 1970 */
   async function pass(signal: AbortSignal): Promise<number> {
-    takeJump();
+    jumps.take();
     intake.take();
     if (clock.steadyMs() >= recallAtMs) intake.takeRecalled();
     const freeBytes = await engine.fetchFreeBytes(signal);
@@ -166,17 +166,6 @@ export function createAgent(deps: AgentDeps): Agent {
     if (signal.aborted) return Infinity;
     if (observer.isStale || book.desired !== desired) return clock.nowMs() + STALE_RETRY_MS;
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
-  }
-
-  const toJumpMs = (): number => clock.nowMs() - clock.steadyMs() - offsetMs;
-
-  /** The machine's clock may be set while the module runs, by a day and more: a ship's device starts in 1970. */
-  function takeJump(): void {
-    const jumpMs = toJumpMs();
-    offsetMs += jumpMs;
-    if (Math.abs(jumpMs) < LEAST_JUMP_MS) return;
-    log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
-    records.shiftTimes(book, jumpMs);
   }
 
   /** Whether a look is to be acted on: one that failed after others succeeded may be the engine's restart. */
@@ -209,7 +198,7 @@ export function createAgent(deps: AgentDeps): Agent {
     outlook.lastDesiredVersion = book.desired?.version;
     takeReady(outlook, planned.isReady ? toSetDigest() : undefined, clock.nowMs());
     herald.look();
-    tasks.settle(standings, toOutcome);
+    tasks.settle(standings, (name) => toOutcome(book, name));
     reporter.ring();
     remembrance?.ring();
     return nextLook(planned.wakeAtMs);
@@ -219,21 +208,10 @@ export function createAgent(deps: AgentDeps): Agent {
     return `sha256:${deps.sha256(formatSet(toStatus().images))}`;
   }
 
-  function toOutcome(name: string): Outcome {
-    const record = book.images.get(name);
-    if (record === undefined) return book.desired?.images.has(name) ? 'unmet' : 'gone';
-    if (record.demand !== undefined) return 'pending';
-    return record.demandMet === true ? 'met' : 'unmet';
-  }
-
   function nextLook(wakeAtMs = Infinity): number {
     const idleMs = view?.kind === 'unavailable' ? ENGINE_RETRY_MS : jitterMs(RESYNC_MS, clock.random());
     return Math.min(wakeAtMs, clock.nowMs() + idleMs);
   }
-
-  /** A clock that was set during a pass has made nonsense of the times in it: the next one is due at once. */
-  const toSteadyMs = (timeMs: number): number =>
-    Math.abs(toJumpMs()) < LEAST_JUMP_MS ? timeMs - offsetMs : clock.steadyMs();
 
   async function loop(signal: AbortSignal): Promise<void> {
     /** By the steady clock. */
@@ -249,7 +227,7 @@ export function createAgent(deps: AgentDeps): Agent {
         observer.invalidate();
       }
       try {
-        untilMs = toSteadyMs(await pass(signal));
+        untilMs = jumps.toSteadyMs(await pass(signal));
       } catch (error) {
         log.error({ err: error }, 'a pass ended in an unexpected error; the loop goes on');
         untilMs = clock.steadyMs() + ENGINE_RETRY_MS;

@@ -1,3 +1,4 @@
+import type { Book } from '#agent/book';
 import type { Standing } from '#core/world';
 
 /** Direct-method calls that go on after their answer, newest last. */
@@ -64,4 +65,12 @@ export function createTasks(createId: () => string): Tasks {
       };
     },
   };
+}
+
+/** How the demand for one image stands in the book. */
+export function toOutcome({ images, desired }: Book, name: string): Outcome {
+  const record = images.get(name);
+  if (record === undefined) return desired?.images.has(name) ? 'unmet' : 'gone';
+  if (record.demand !== undefined) return 'pending';
+  return record.demandMet === true ? 'met' : 'unmet';
 }
