@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { expect } from 'vitest';
 import type { Fault } from './fault.ts';
 import type { Stage, StageOptions } from './stage.ts';
 
@@ -53,8 +54,51 @@ const spoilt = (name: string, write: (stage: Stage) => Promise<void>, words: str
 
 const UNREADABLE = 'what was remembered cannot be read';
 
+/** The images of the desired properties that are stored. */
+async function readWanted(stage: Stage): Promise<object> {
+  const { desired } = JSON.parse(await readFile(toFile(stage), 'utf8')) as {
+    readonly desired?: { readonly document: { readonly images: object } };
+  };
+  return desired?.document.images ?? {};
+}
+
+/** With edgeHub away from the start on, nothing but the folder says what is wanted, and by which password. */
+function remembered(): Fault {
+  let late = '';
+  return {
+    group,
+    name: 'edgeHub and the registry are away, the module is killed, and the registry comes back alone',
+    lab: storageLab,
+    async inject(stage) {
+      const { edge, registry } = stage;
+      await registry.stop();
+      late = await stage.want();
+      await stage.waitForPhase(late, 'Failed RegistryUnreachable');
+      await stage.until('its being remembered', async () => late in (await readWanted(stage)));
+      await edge.stopHub();
+      await stage.restart('SIGKILL');
+    },
+    async whileItLasts(stage) {
+      const { engine, registry } = stage;
+      await registry.start();
+      const isThere = async (): Promise<boolean> =>
+        (await engine.images()).some(({ references }) =>
+          references.some((name) => name.includes(`acme/${late}:`)),
+        );
+      await stage.until('an image that nothing but memory wants', isThere);
+      expect(stage.process().output).toContain('from this device’s memory');
+      return 'pulled from what the module remembered, while edgeHub was away';
+    },
+    async heal({ edge, registry }) {
+      await registry.start();
+      await edge.startHub();
+    },
+  };
+}
+
 /** What can be wrong with the folder that the module keeps its memory in. */
 export const storageFaults: readonly Fault[] = [
+  remembered(),
   covered('the storage folder is read-only', 'ro', async () => undefined),
   covered('the storage folder is full', 'size=4k', (stage) =>
     writeFile(join(toFolder(stage), 'filler'), Buffer.alloc(4096)),
