@@ -1,3 +1,4 @@
+#!/nodejs/bin/node
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { check } from '#cli/check';

@@ -192,6 +192,7 @@ async function findFreePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+
 test('answers a technician by docker exec, on a read-only root, and nobody else', async () => {
   const { push, desire, waitForPhases, startContainer } = await startContainerScene('amd64');
   await push('acme/here:1', ['here'], 300_000);

@@ -13,7 +13,7 @@ interface Result {
 const run = ({ environment }: Scene, ...args: string[]): Promise<Result> =>
   new Promise((resolve) => {
     const env = { XDG_RUNTIME_DIR: environment['XDG_RUNTIME_DIR'] };
-    execFile(process.execPath, ['dist/cli.cjs', ...args], { env }, (error, output, errors) => {
+    execFile(process.execPath, ['dist/cli.js', ...args], { env }, (error, output, errors) => {
       resolve({ exitCode: error === null ? 0 : Number(error.code), output, errors });
     });
   });

@@ -23,16 +23,16 @@ describe('a command line', () => {
     ],
     ['pull', ['--', '-odd-name'], { ...PULL, names: ['-odd-name'] }],
     ['version', [], { kind: 'version' }],
-    ['cli.cjs', ['status', '-w'], { ...STATUS, isWatched: true }],
-    ['cli.cjs', [], { kind: 'help', of: undefined }],
-    ['cli.cjs', ['help', 'pull'], { kind: 'help', of: 'pull' }],
-    ['cli.cjs', ['--help'], { kind: 'help', of: undefined }],
+    ['cli.js', ['status', '-w'], { ...STATUS, isWatched: true }],
+    ['cli.js', [], { kind: 'help', of: undefined }],
+    ['cli.js', ['help', 'pull'], { kind: 'help', of: 'pull' }],
+    ['cli.js', ['--help'], { kind: 'help', of: undefined }],
   ])('%s %j is understood', (program, args, command) => {
     expect(parseCommand(program, args)).toEqual(command);
   });
 
   it.each([
-    ['cli.cjs', ['stauts'], 'stauts'],
+    ['cli.js', ['stauts'], 'stauts'],
     ['status', ['camera'], 'status takes no "camera"'],
     ['status', ['--colour'], '--colour'],
     ['check', ['plant', 'other'], 'other'],
