@@ -50,7 +50,7 @@ const ENGINES: readonly EngineUnderTest[] = [
   },
 ];
 
-const chosen = parseChoice(process.argv.slice(2), ENGINES);
+const chosen = choose(process.argv.slice(2));
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
 
@@ -65,11 +65,20 @@ try {
     results.push(await testEngine(engine));
   }
 } finally {
-  await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  await rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }
 process.stdout.write(`\n${formatTable(results)}`);
 const isGood = results.every(({ name, failed }) => name === 'podman' || failed.length === 0);
 process.exitCode = isGood && !interruption.signal.aborted ? 0 : 1;
+
+function choose(names: readonly string[]): readonly EngineUnderTest[] {
+  try {
+    return parseChoice(names, ENGINES);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return process.exit(2);
+  }
+}
 
 async function testEngine(engine: EngineUnderTest): Promise<EngineResult> {
   const { version, makeProgram } = await unpack(engine);
