@@ -18,7 +18,8 @@ const HEADER = [
   '| --- | --- | ---: | ---: | ---: | ---: |',
 ].join('\n');
 
-const toHeading = (group: string): string => group.charAt(0).toUpperCase() + group.slice(1);
+const toHeading = (group: string): string =>
+  group.startsWith('edgeHub') ? group : group.charAt(0).toUpperCase() + group.slice(1);
 
 function formatRow(outcome: FaultOutcome): string {
   if (!isResult(outcome)) return `| ${escape(outcome.name)} | **failed** |  |  |  |  |`;

@@ -53,7 +53,7 @@ export const desiredPatchFaults: readonly Fault[] = [
       for (let copy = 0; copy < 2; copy += 1)
         edge.publish(`${TOPIC}${versionOf(stage)}`, JSON.stringify(edge.desired()));
       await stage.waitForReady();
-      return '';
+      return 'taken once';
     },
     heal: () => undefined,
   },
@@ -80,7 +80,7 @@ export const desiredPatchFaults: readonly Fault[] = [
       const { connections } = edge;
       edge.cutConnections();
       await until('a new connection', () => edge.connections > connections);
-      return '';
+      return 'the twin is fetched with the new connection';
     },
     heal: sendPatches,
   },

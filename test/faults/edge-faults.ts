@@ -100,7 +100,7 @@ const silences: readonly Fault[] = [
       async whileItLasts(stage) {
         if (stage.isLong) return waitForMinutes(stage);
         await sleep(4000);
-        return '';
+        return 'the module waits';
       },
       recoveryMs: 120_000,
     },
@@ -111,7 +111,7 @@ const silences: readonly Fault[] = [
     {
       async whileItLasts() {
         await sleep(5000);
-        return '';
+        return 'the module goes on';
       },
       recoveryMs: 120_000,
     },
