@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestCounts } from './test-counts.ts';
@@ -12,17 +12,22 @@ export interface VitestOptions {
   /** Words before the command, such as those of a namespace. */
   readonly launcher?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Gets what would else be printed. */
+  readonly outputPath?: string;
 }
 
-/** Runs tests in the foreground. One that ends without saying how many there were counts as a failed test. */
-export async function runVitest({ args, launcher = [], env = {} }: VitestOptions): Promise<TestCounts> {
+/** Runs tests. One that ends without saying how many there were counts as a failed test. */
+export async function runVitest(options: VitestOptions): Promise<TestCounts> {
+  const { args, launcher = [], env = {}, outputPath } = options;
   const dir = await mkdtemp(join(tmpdir(), 'test-counts-'));
   const path = join(dir, 'counts.json');
   const words = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default'];
   const [command = process.execPath, ...rest] = [...launcher, process.execPath, ...words];
+  const output = outputPath === undefined ? undefined : await open(outputPath, 'w');
+  const stream = output?.fd ?? 'inherit';
   try {
     const child = spawn(command, [...rest, '--reporter=./scripts/test-counts.ts', ...args], {
-      stdio: 'inherit',
+      stdio: ['inherit', stream, stream],
       env: { ...process.env, ...env, TEST_COUNTS: path },
     });
     const [status] = (await once(child, 'exit')) as [number | null];
@@ -31,6 +36,7 @@ export async function runVitest({ args, launcher = [], env = {} }: VitestOptions
     const isUnexplained = status !== 0 && counts.failed === 0;
     return isUnexplained ? { ...counts, failed: 1 } : counts;
   } finally {
+    await output?.close();
     await rm(dir, { recursive: true, force: true });
   }
 }
