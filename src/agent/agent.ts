@@ -49,9 +49,9 @@ export interface AgentDeps {
 
 export interface Agent {
   readonly methods: MethodHandlers;
-  /** How everything stands now. */
   /** What was counted since the start. */
   readonly tally: Tally;
+  /** How everything stands now. */
   readonly toOverview: () => Overview;
   /** Whether the loop comes round, whatever is away. */
   readonly isAlive: () => boolean;
@@ -147,7 +147,11 @@ export function createAgent(deps: AgentDeps): Agent {
     if (!isTold(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
     view = looked;
     surroundings.takeEngine(looked, freeBytes);
-    if (looked.kind === 'known') records.settleInherited(book, looked.index);
+    if (looked.kind === 'known') {
+      records.settleInherited(book, looked.index);
+      // A name that is being given may not have been there yet when the engine was looked at.
+      if (actions.running.tags.size === 0) records.disown(book, looked.index);
+    }
     const { desired } = book;
     if (desired === undefined) {
       reporter.ring();

@@ -1,7 +1,7 @@
 import type { DesiredState, ImageSpec } from '#core/desired-state';
 import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
-import { findImage } from '#core/presence';
+import { findImage, findNamed } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
 import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
@@ -168,6 +168,13 @@ export function settleInherited(book: Book, { byName }: ImageIndex): void {
     own(book, name, [reference, ...image.digests.filter((digest) => digest.startsWith(repository))]);
   }
   book.inherited.clear();
+}
+
+/** What is gone from the engine is no more this module's: should it come back, somebody else brought it. */
+export function disown(book: Book, index: ImageIndex): void {
+  for (const reference of book.owned.keys()) {
+    if (findNamed(reference, index) === undefined) book.owned.delete(reference);
+  }
 }
 
 /** Changes the records of the desired images that are meant. */

@@ -89,6 +89,22 @@ describe('what is remembered', () => {
     expect(engine.calls).toContain(`untag ${CAMERA}`);
   });
 
+  it('does not grow with each image that came and went', async () => {
+    const store = createMemoryStore();
+    const engine = createFakeEngine();
+    engine.pullsFinishAtOnce = true;
+    const { desire, clock } = startStage({ engine, memory: { store, sealer: createFakeSealer() } });
+    for (let day = 1; day <= 5; day += 1) {
+      engine.serve(`${ADDRESS}/acme/camera:${day}`);
+      await desire({ camera: `acme/camera:${day}` });
+      await clock.advance(5000);
+      engine.evict(`${ADDRESS}/acme/camera:${day}`);
+    }
+    await desire({});
+    await clock.advance(5000);
+    expect(JSON.parse(store.text)).toMatchObject({ owned: [], ownedAs: {} });
+  });
+
   describe('of a pull that the module was killed in', () => {
     /** What was saved when the module was killed in mid-pull of the camera. */
     async function killInMidPull(engine: FakeEngine) {

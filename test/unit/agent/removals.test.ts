@@ -95,6 +95,18 @@ describe('RemoveImages', () => {
     });
   });
 
+  it('keeps what somebody else brought after its own was taken away', async () => {
+    const stage = await startWithOld();
+    stage.engine.evict(CAMERA);
+    await stage.clock.advance(1000);
+    stage.engine.put(CAMERA);
+    await stage.clock.advance(1000);
+    expect(await remove(stage, 'acme/camera:1')).toMatchObject({
+      removed: [],
+      kept: { [CAMERA]: 'This module did not pull it.' },
+    });
+  });
+
   it('goes on with the others where the engine refuses one, and says why', async () => {
     const stage = await startWithOld();
     const { untag } = stage.engine;
