@@ -259,6 +259,8 @@ export function createAgent(deps: AgentDeps): Agent {
       await Promise.all([loop(signal), observer.follow(wake.ring, signal)]);
       beside.abort();
       await Promise.all([...work, stop()]);
+      // What became of the pulls that were ended is known only now.
+      await remember();
     },
   };
 }

@@ -124,7 +124,9 @@ export function createIntake(deps: IntakeDeps): Intake {
           book.registries.set(name, withoutPasswords(registry, NO_PASSWORD, clock.nowMs()));
         }
       }
-      tell(parsed.state, RECALLED);
+      // Desired properties that were refused meanwhile are what is told: these are only what stays in force.
+      if (outlook.lastDesiredStatus === undefined) tell(parsed.state, RECALLED);
+      else setLogLevel(parsed.state.settings.logLevel);
     },
   };
 }

@@ -48,19 +48,23 @@ const PATIENCE_MS = 2000;
 export function createRemembrance({ store, sealer, book, herald, clock, log }: MemoryDeps): Remembrance {
   const wake = createWake(clock);
   let desired: Memory['desired'];
+  /** SHA-256 of the document that was to be kept last. */
+  let wanted: string | undefined;
   let saved = '';
   let isRefused = false;
   let saving: Promise<unknown> = Promise.resolve();
 
   async function seal(document: JsonObject, sha256: string): Promise<void> {
     const { document: clear, passwords } = splitSecrets(document);
-    const kept = { document: clear, sha256 };
+    let kept: Memory['desired'] = { document: clear, sha256 };
     try {
-      desired = { ...kept, sealed: await sealer.seal(JSON.stringify(passwords)) };
+      kept = { ...kept, sealed: await sealer.seal(JSON.stringify(passwords)) };
     } catch (error) {
       log.warn({ err: error }, 'the passwords cannot be sealed and are not kept on this device');
-      desired = kept;
     }
+    // Another document may have come and be sealed already.
+    if (wanted !== sha256) return;
+    desired = kept;
     wake.ring();
   }
 
@@ -146,6 +150,7 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
       return { document, sha256: desired.sha256, withoutPasswords: unknown };
     },
     keepDesired(document, sha256) {
+      wanted = sha256;
       if (desired?.sha256 === sha256 && desired.sealed !== undefined) return;
       void seal(document, sha256);
     },

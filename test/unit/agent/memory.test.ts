@@ -66,6 +66,15 @@ describe('a module that starts while edgeHub is away', () => {
   });
 });
 
+it('says of refused desired properties that they are, though it works by what it remembers', async () => {
+  const { engine, memory } = await liveOnce();
+  const { clock, desire, hub, phases } = startStage({ engine, memory });
+  await desire({}, {}, { schemaVersion: '2.0' });
+  await clock.advance(10_000);
+  expect(phases()).toEqual({ camera: 'Pulled' });
+  expect(hub.reported['lastDesiredStatus']).toMatchObject({ code: 412 });
+});
+
 describe('what is remembered', () => {
   it('holds no password in clear', async () => {
     const { store } = await liveOnce();
@@ -102,7 +111,7 @@ describe('what is remembered', () => {
     }
     await desire({});
     await clock.advance(5000);
-    expect(JSON.parse(store.text)).toMatchObject({ owned: [], ownedAs: {} });
+    expect(JSON.parse(store.text)).toHaveProperty('ownedAs', {});
   });
 
   describe('of a pull that the module was killed in', () => {
@@ -135,6 +144,43 @@ describe('what is remembered', () => {
       await desire({}, { unlisted: 'remove' });
       await clock.advance(1000);
       expect(engine.calls.filter((call) => call.startsWith('untag'))).toEqual([]);
+    });
+  });
+
+  it('claims nothing of a pull that was ended with the module', async () => {
+    const store = createMemoryStore();
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    // An engine takes its time to end a pull.
+    const { promise: isEnded, resolve: end } = Promise.withResolvers<void>();
+    const { pull } = engine;
+    engine.pull = (request) => pull(request).finally(() => isEnded);
+    const stage = startStage({ engine, memory: { store, sealer: createFakeSealer() } });
+    await stage.desire({ camera: 'acme/camera:1' });
+    expect(stage.phases()).toEqual({ camera: 'Pulling' });
+    expect(JSON.parse(store.text)).toMatchObject({ claimed: { [CAMERA]: { name: 'camera' } } });
+    const stopped = stage.stop();
+    await stage.clock.settle();
+    end();
+    await stopped;
+    expect(JSON.parse(store.text)).toHaveProperty('claimed', {});
+  });
+
+  it('is of the last desired properties, whichever were sealed last', async () => {
+    const store = createMemoryStore();
+    const sealer = createFakeSealer();
+    const { seal } = sealer;
+    const stage = startStage({ memory: { store, sealer } });
+    await stage.desire({ one: 'acme/one:1' });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    sealer.seal = async (text) => promise.then(() => seal(text));
+    await stage.desire({ two: 'acme/two:1' });
+    sealer.seal = seal;
+    await stage.desire({ three: 'acme/three:1' });
+    resolve();
+    await stage.clock.advance(10_000);
+    expect(JSON.parse(store.text)).toMatchObject({
+      desired: { document: { images: { three: 'acme/three:1' } } },
     });
   });
 
