@@ -14,6 +14,7 @@ import { createRegistryChecks } from '#agent/registry-checks';
 import { createRemovals } from '#agent/removals';
 import type { Tasks } from '#agent/tasks';
 import { toCheckAnswer } from '#contract/check-answer';
+import { toLine } from '#contract/findings';
 import {
   parseCancelPulls,
   parseCheckRegistry,
@@ -25,6 +26,7 @@ import {
 } from '#contract/methods';
 import { toRemovals } from '#contract/removals';
 import { toWhole } from '#contract/reported';
+import { toJsonBytes } from '#core/json-size';
 import { AgentError } from '#core/reason';
 import { findWanted } from '#core/removal';
 import type { Status } from '#core/status';
@@ -44,7 +46,9 @@ export interface MethodDeps {
 }
 
 /** An answer stays under 100 KB of JSON; what an answer holds besides the images fits into the rest. */
-const MAX_ANSWER_LENGTH = 90_000;
+const MAX_ANSWER_BYTES = 90_000;
+/** A message repeats what was written, which may be as long as a payload. */
+const MAX_MESSAGE_LENGTH = 1000;
 
 /** The direct methods of twin-contract.md, by name. */
 export function createMethods(deps: MethodDeps): MethodHandlers {
@@ -65,10 +69,10 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     const { head, images } = toWhole(toStatus());
     const wanted = images.filter(([name]) => name > after && (names?.includes(name) ?? true));
     const page: typeof wanted = [];
-    let length = JSON.stringify(head).length;
+    let sizeBytes = toJsonBytes(head);
     for (const entry of wanted) {
-      length += JSON.stringify(entry).length;
-      if (length > MAX_ANSWER_LENGTH && page.length > 0) break;
+      sizeBytes += toJsonBytes(entry);
+      if (sizeBytes > MAX_ANSWER_BYTES && page.length > 0) break;
       page.push(entry);
     }
     const last = page.at(-1)?.[0];
@@ -201,7 +205,7 @@ const engineAway = (): MethodAnswer =>
 
 const failure = (status: number, reason: string, message: string): MethodAnswer => ({
   status,
-  payload: { reason, message },
+  payload: { reason, message: toLine(message, MAX_MESSAGE_LENGTH) },
 });
 
 const unique = (names: readonly string[] | undefined): string[] | undefined => names && [...new Set(names)];

@@ -1,6 +1,8 @@
 import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type { Clock, Engine, Log } from '#agent/ports';
+import { toLine } from '#contract/findings';
+import { toJsonBytes } from '#core/json-size';
 import { toImageIndex } from '#core/presence';
 import { AgentError } from '#core/reason';
 import { findObstacle } from '#core/removal';
@@ -19,6 +21,8 @@ export interface RemovalOutcome {
   readonly removed: readonly string[];
   /** Why the others stay. */
   readonly kept: Readonly<Record<string, string>>;
+  /** References that were not come to, since the answer is full; absent where there are none. */
+  readonly omitted?: number;
 }
 
 export interface RemovalDeps {
@@ -31,6 +35,8 @@ export interface RemovalDeps {
 }
 
 const CALL_MS = 20_000;
+/** An answer stays under 100 KB of JSON. */
+const MAX_ANSWER_BYTES = 90_000;
 const NO_TIME = 'There was no time left for it; call again.';
 
 /** Makes the removals. */
@@ -42,13 +48,16 @@ export function createRemovals(deps: RemovalDeps): Removals {
     const idsInUse = await engine.listImageIdsInUse(signal);
     const removed: string[] = [];
     const kept: Record<string, string> = {};
-    for (const reference of references) {
+    let sizeBytes = 0;
+    for (const [at, reference] of references.entries()) {
+      if (sizeBytes > MAX_ANSWER_BYTES) return { removed, kept, omitted: references.length - at };
       // What is desired may change while others are removed.
       const { desired, owned } = book;
       const why = findObstacle(reference, { desired, owned, index, idsInUse });
       const failure = why ?? (await removeOne(reference, signal));
       if (failure === undefined) removed.push(reference);
-      else kept[reference] = failure;
+      else kept[reference] = toLine(failure);
+      sizeBytes += toJsonBytes([reference, kept[reference]]);
     }
     return { removed, kept };
   }

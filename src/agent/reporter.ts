@@ -1,5 +1,6 @@
 import type { Clock, Hub, Log } from '#agent/ports';
 import { createWake } from '#agent/wake';
+import { toJsonBytes } from '#core/json-size';
 import { applyPatch, hasMoreThanProgress, mergePatch } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
 import type { Tally } from '#core/tally';
@@ -71,7 +72,7 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
         return false;
       }
       try {
-        tally.count('report_bytes_total', {}, new TextEncoder().encode(JSON.stringify(part)).length);
+        tally.count('report_bytes_total', {}, toJsonBytes(part));
         await hub.report(part);
         tally.count('reports_total', { result: 'accepted' });
       } catch (error) {

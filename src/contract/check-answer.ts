@@ -1,19 +1,20 @@
 import { formatTime } from '#contract/reported';
 import { toLine } from '#contract/findings';
+import { toJsonBytes } from '#core/json-size';
 import type { RegistryCheck } from '#core/registry-check';
 
 /** An answer stays under 100 KB; one registry is about 5 KB at most. */
-const MAX_ANSWER_LENGTH = 90_000;
+const MAX_ANSWER_BYTES = 90_000;
 
 /** What `CheckRegistry` answers: registries in name order, as many as fit; `omitted` counts the others. */
 export function toCheckAnswer(checks: ReadonlyMap<string, RegistryCheck>): object {
   const registries: Record<string, object> = {};
-  let length = 0;
+  let sizeBytes = 0;
   let omitted = 0;
   for (const [name, check] of checks) {
     const entry = toEntry(check);
-    length += JSON.stringify([name, entry]).length;
-    if (length > MAX_ANSWER_LENGTH) omitted += 1;
+    sizeBytes += toJsonBytes([name, entry]);
+    if (sizeBytes > MAX_ANSWER_BYTES) omitted += 1;
     else registries[name] = entry;
   }
   return { registries, ...(omitted === 0 ? {} : { omitted }) };

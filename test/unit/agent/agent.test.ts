@@ -177,6 +177,22 @@ describe('methods', () => {
     expect(await call('GetStatus', [])).toMatchObject({ status: 400 });
     expect(await call('PullImages', { images: ['nobody'] })).toMatchObject({ status: 404 });
   });
+
+  it('answer GetStatus in pages of less than 100 KB, in whatever script names are written', async () => {
+    const { desire, call } = startStage();
+    const written = '\u8aad'.repeat(250);
+    const names = Array.from({ length: 300 }, (_, index) => `image${index + 100}`);
+    await desire(Object.fromEntries(names.map((name) => [name, written])));
+    const found: string[] = [];
+    for (let after: string | undefined = ''; after !== undefined;) {
+      const { payload } = await call('GetStatus', { after });
+      expect(Buffer.byteLength(JSON.stringify(payload))).toBeLessThan(100_000);
+      const page = payload as { readonly images: object; readonly next?: string };
+      found.push(...Object.keys(page.images));
+      after = page.next;
+    }
+    expect(found).toEqual(names);
+  });
 });
 
 describe('what goes wrong', () => {

@@ -136,6 +136,34 @@ describe('RemoveImages', () => {
     });
   });
 
+  it('answers in less than 100 KB, whatever is asked and however the engine words it', async () => {
+    const stage = await startWithOld();
+    const { untag } = stage.engine;
+    stage.engine.untag = (reference, signal) =>
+      reference === CLOUD
+        ? Promise.reject(new AgentError('Unknown', '\u8aad'.repeat(1000)))
+        : untag(reference, signal);
+    const many = Array.from({ length: 999 }, (_, index) => `${'a'.repeat(200)}/${index}:1`);
+    const { payload } = await stage.call('RemoveImages', { images: [CLOUD, ...many] });
+    const { kept = {}, omitted } = payload as { kept?: Record<string, string>; omitted?: number };
+    expect(kept[CLOUD]).toHaveLength(256);
+    expect(Object.keys(kept).length + Number(omitted)).toBe(1000);
+    expect(Buffer.byteLength(JSON.stringify(payload))).toBeLessThan(100_000);
+  });
+
+  it.each<[string, object]>([
+    ['a thousand faults', { images: Array.from({ length: 10_000 }, () => 7) }],
+    ['a name as long as a payload', { images: ['x'.repeat(120_000)] }],
+  ])('names %s in a short answer', async (_, payload) => {
+    const stage = startStage();
+    await stage.desire({});
+    for (const method of ['RemoveImages', 'PullImages', 'GetStatus']) {
+      const { status, payload: answer } = await stage.call(method, payload);
+      expect([400, 404]).toContain(status);
+      expect(JSON.stringify(answer).length).toBeLessThan(2000);
+    }
+  });
+
   it.each([
     ['no list', undefined],
     ['an empty list', []],
