@@ -4,14 +4,19 @@ import { keep } from './keeper.ts';
 import { savePasswords } from './password-files.ts';
 
 /** Things to try, each a command. */
-const SUGGESTIONS: readonly (readonly [string, readonly string[]])[] = [
+const toSuggestions = ({ lab, pageUrl }: Plant): readonly (readonly [string, readonly string[]])[] => [
   [
-    'Make an image, ask for it, see it come, and take it away:',
+    'See it as a technician at the device does: in a browser, live, or by a command',
+    [pageUrl, `XDG_RUNTIME_DIR=${lab.dir} node dist/cli.js status`],
+  ],
+  [
+    'Make an image, ask for it, see it come, and take it away, off the disk too:',
     [
       'npm run lab -- images push acme/mine:1 --layer os:12 --layer mine:20',
       `npm run lab -- twin patch '{"images":{"mine":"acme/mine:1"}}'`,
       'npm run lab -- reported',
       `npm run lab -- twin patch '{"images":{"mine":null}}'`,
+      `npm run lab -- method RemoveImages '{"images":["mine"]}'`,
     ],
   ],
   [
@@ -20,6 +25,7 @@ const SUGGESTIONS: readonly (readonly [string, readonly string[]])[] = [
       'npm run lab -- images push acme/late:1 --layer late:5',
       'npm run lab -- fault registry away on',
       `npm run lab -- twin patch '{"images":{"late":"acme/late:1"}}'`,
+      'npm run lab -- method CheckRegistry',
       'npm run lab -- logs --follow',
       'npm run lab -- fault registry away off',
       `npm run lab -- method PullImages '{"images":["late"]}'`,
@@ -40,7 +46,7 @@ export async function keepPlant(plant: Plant, screen: Screen, signal: AbortSigna
       signal,
       onReady() {
         screen.heading('The lab is up, until Ctrl-C. From another terminal, in this folder:');
-        for (const [what, commands] of SUGGESTIONS) {
+        for (const [what, commands] of toSuggestions(plant)) {
           screen.say(what);
           screen.show(commands);
         }

@@ -37,7 +37,7 @@ export async function startPart(name: SocketName, options: StartOptions): Promis
 const STARTERS: Readonly<Record<SocketName, (options: StartOptions) => Promise<void>>> = {
   async lab({ screen, signal, engineHost }) {
     const plant = await startPlant(engineHost);
-    const { lab, login } = plant;
+    const { lab, login, pageUrl } = plant;
     try {
       for (const image of [...CATALOGUE, LATECOMER]) await pushImage(lab.registry, image);
       lab.edge.setDesired({
@@ -53,6 +53,7 @@ const STARTERS: Readonly<Record<SocketName, (options: StartOptions) => Promise<v
           ['registry', `${lab.registry.address}, user ${login.username}`],
           ['engine', `DOCKER_HOST=${lab.engine.dockerHost}`],
           ['module', `process ${pid}; its twin has the login and no image yet`],
+          ['page', pageUrl],
         ]),
       );
       await keepPlant(plant, screen, signal);

@@ -48,7 +48,7 @@ export async function playDemo({ screen, signal, engineHost, onPlayed }: DemoOpt
   see(screen, isGone(plant), 'the lab is gone, and nothing is left running');
 }
 
-async function startDevice({ lab, screen, signal }: Stage): Promise<void> {
+async function startDevice({ lab, pageUrl, screen, signal }: Stage): Promise<void> {
   const { edge, engine, ownEngine, registry } = lab;
   signal.throwIfAborted();
   screen.tick(`edgeHub and its workload API, at ${edge.environment['IOTEDGE_GATEWAYHOSTNAME'] ?? ''}`);
@@ -65,6 +65,7 @@ async function startDevice({ lab, screen, signal }: Stage): Promise<void> {
   screen.tick(`a registry on site, ${registry.address}: ${images.length} images, a login, ${rate}`);
   const { pid } = lab.startModule();
   screen.tick(`the module: node dist/main.js, process ${pid}`);
+  screen.tick(`its status page, for a browser: ${pageUrl}`);
 }
 
 async function endModule({ lab, login, screen }: Stage): Promise<void> {

@@ -6,18 +6,23 @@ export function formatBytes(bytes: number): string {
   return bytes < 1_000_000 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** JSON whose objects and arrays stay on one line where they fit into `width` characters. */
-export function formatJson(value: unknown, width = 76, indent = ''): string {
-  const short = formatShort(value);
+/** JSON whose objects and arrays stay on one line where they fit into `width` characters; a comma may follow. */
+export function formatJson(value: unknown, width = 75): string {
+  return formatIndented(value, width, '', '');
+}
+
+/** @param label what stands before it on its first line */
+function formatIndented(value: unknown, width: number, indent: string, label: string): string {
+  const short = `${label}${formatShort(value)}`;
   if (typeof value !== 'object' || value === null || indent.length + short.length <= width) return short;
   const inner = `${indent}  `;
   const isList = Array.isArray(value);
-  const lines = Object.entries(value).map(([key, item]) => {
-    const label = isList ? '' : `${JSON.stringify(key)}: `;
-    return `${inner}${label}${formatJson(item, width - label.length, inner)}`;
+  const lines = Object.entries(value).map(([name, item]) => {
+    const key = isList ? '' : `${JSON.stringify(name)}: `;
+    return `${inner}${formatIndented(item, width, inner, key)}`;
   });
   const [open, close] = isList ? '[]' : '{}';
-  return `${open}\n${lines.join(',\n')}\n${indent}${close}`;
+  return `${label}${open}\n${lines.join(',\n')}\n${indent}${close}`;
 }
 
 /** As `docker images` prints it. */

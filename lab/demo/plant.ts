@@ -1,5 +1,6 @@
 import type { EngineClient } from '../engine/engine-client.ts';
 import { connectEngine } from '../engine/engine.ts';
+import { findFreePort } from '../free-port.ts';
 import type { Lab } from '../lab.ts';
 import { startLab } from '../lab.ts';
 import { ensurePrerequisites } from '../prerequisites.ts';
@@ -13,6 +14,8 @@ const INSTALLING_AFTER_MS = 1000;
 export interface Plant {
   readonly lab: Lab;
   readonly login: DeviceLogin;
+  /** Where the module serves its status page. */
+  readonly pageUrl: string;
   /** Ends everything, and takes what was pulled off an engine that is not the lab's own. */
   stop(): Promise<void>;
 }
@@ -23,18 +26,22 @@ export interface Plant {
  * @throws when a part does not start; {@link ensureMachine} says what to do about it
  */
 export async function startPlant(engineHost?: string): Promise<Plant> {
+  const port = await findFreePort();
+  const environment = { HTTP_PORT: String(port) };
+  const pageUrl = `http://127.0.0.1:${port}`;
   if (engineHost === undefined) {
-    const lab = await startLab();
-    return { lab, login: issueDeviceLogin(lab.registry), stop: lab.stop };
+    const lab = await startLab({ environment });
+    return { lab, login: issueDeviceLogin(lab.registry), pageUrl, stop: lab.stop };
   }
   const engine = await connectEngine(engineHost).catch((error: unknown) => {
     throw new Error(`no Docker engine answers at ${engineHost}`, { cause: error });
   });
   const before = new Set(await listReferences(engine));
-  const lab = await startLab({ engine });
+  const lab = await startLab({ engine, environment });
   return {
     lab,
     login: issueDeviceLogin(lab.registry),
+    pageUrl,
     async stop() {
       await lab.stop();
       for (const reference of await listPulled(engine, lab.registry.address)) {

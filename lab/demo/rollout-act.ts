@@ -11,7 +11,7 @@ import { watchReported } from './watch.ts';
 const DEADLINE_MS = 90_000;
 
 /** The operator writes credentials and a list of images into the twin; the device pulls them and says so. */
-export async function playRollout({ lab, login, screen, signal }: Stage): Promise<void> {
+export async function playRollout({ lab, login, pageUrl, screen, signal }: Stage): Promise<void> {
   screen.heading('2  The operator writes a login and a list of images into the module twin');
   const desired = {
     schemaVersion: '1.0',
@@ -39,6 +39,9 @@ export async function playRollout({ lab, login, screen, signal }: Stage): Promis
     toReportedSummary(reported).pulled === CATALOGUE.length,
     `all ${CATALOGUE.length} are Pulled: summary.ready is true for desired version ${String(reported['lastDesiredVersion'])}`,
   );
+
+  const ready = await fetch(`${pageUrl}/readyz`, { signal });
+  see(screen, ready.ok, 'so says the module at the device, without the cloud');
 
   screen.heading('3  What the twin reports (digests shortened)');
   screen.show(shortenDigests(formatJson(reported)).split('\n'));

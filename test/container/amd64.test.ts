@@ -1,9 +1,8 @@
 import { chmod, chown, link, mkdir, mkdtemp, readFile, rmdir, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readLimits } from '#lab/container/limits';
+import { findFreePort } from '#lab/free-port';
 import { startContainerScene } from './scene.ts';
 import { toObject, WAIT } from '../e2e/scene.ts';
 
@@ -184,14 +183,6 @@ test('is healthy while engine, registry and edgeHub are away, and unhealthy when
   process.kill(await container.programPid(), 'SIGSTOP');
   await expect.poll(async () => (await container.state()).health, HEALTH_WAIT).toBe('unhealthy');
 });
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test('answers a technician by docker exec, on a read-only root, and nobody else', async () => {
   const { push, desire, waitForPhases, startContainer } = await startContainerScene('amd64');

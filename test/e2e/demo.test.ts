@@ -11,9 +11,11 @@ it('shows every act of the demo, ends by itself and leaves nothing behind', asyn
 
   const acts = [
     '1  A device on this machine',
+    'its status page, for a browser: http://127.0.0.1:',
     '2  The operator writes a login and a list of images into the module twin',
     'Pulling',
     '✓ all 6 are Pulled: summary.ready is true for desired version 2',
+    '✓ so says the module at the device, without the cloud',
     '3  What the twin reports',
     '"credential": "password",',
     '4  What the Docker engine holds, asked directly',

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
-import { ask, findFreePort } from './http.ts';
+import { findFreePort } from '#lab/free-port';
+import { ask } from './http.ts';
 import { startScene, WAIT } from './scene.ts';
 
 it('/healthz says that the module works whatever is away, and /readyz whether every image is there', async () => {

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { findFreePort } from '#lab/free-port';
 import { ensurePrerequisites } from '#lab/prerequisites';
-import { ask, findFreePort } from './http.ts';
+import { ask } from './http.ts';
 import { startScene, WAIT } from './scene.ts';
 
 beforeAll(() => ensurePrerequisites({ promtool: 'prometheus' }));

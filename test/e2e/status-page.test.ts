@@ -1,9 +1,10 @@
 import { createServer } from 'node:http';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { findFreePort } from '#lab/free-port';
 import { findBarriers, openPage, startBrowser, takePicture, waitForText } from './browser.ts';
 import type { WatchedPage } from './browser.ts';
-import { ask, findFreePort } from './http.ts';
+import { ask } from './http.ts';
 import { startScene, WAIT } from './scene.ts';
 import type { Scene } from './scene.ts';
 import { findSecrets } from './secrets.ts';

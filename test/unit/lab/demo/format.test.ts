@@ -32,6 +32,19 @@ it('keeps what fits on one line, and stays JSON', () => {
   ]);
 });
 
+it('keeps the width however deep it goes', () => {
+  const text = formatJson({
+    someKeyOfTheUsualLength: { anotherOne: { list: ['x'.repeat(18), 'y'.repeat(18)] } },
+  });
+  expect(text.split('\n')).toEqual([
+    '{',
+    '  "someKeyOfTheUsualLength": {',
+    `    "anotherOne": { "list": ["${'x'.repeat(18)}", "${'y'.repeat(18)}"] }`,
+    '  }',
+    '}',
+  ]);
+});
+
 it('lists each name of an image in a row of its own, by registry with its port', () => {
   const image = {
     id: `sha256:${'0123456789ab'.padEnd(64, 'f')}`,
