@@ -1,78 +1,76 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { StatusDocument } from '#cli/documents';
 import { formatCheck } from '#cli/format-check';
 import { formatStatus } from '#cli/format-status';
 import { formatBar, formatTable } from '#cli/table';
+import { FAILURES } from '#core/reason';
 
-const NOW_MS = Date.UTC(2026, 10, 24, 12);
+const NOW_MS = Date.UTC(2026, 10, 25, 17, 52, 42);
+const REFUSED = 'Get "http://127.0.0.1:8001/v2/": unauthorized: Incorrect Password';
 
+/** As a module reported it. */
 const STATUS: StatusDocument = {
-  lastDesiredVersion: 42,
-  lastDesiredStatus: { code: 400, description: 'images.wrong.image: the repository must be lower-case' },
-  agent: { version: '1.0.0', startedAt: '2026-11-24T11:00:00Z', engine: '28.5.2', platform: 'linux/amd64' },
-  summary: { ready: false, desired: 4, pulled: 1, pulling: 1, waiting: 1, failed: 1, etaSeconds: 95 },
+  lastDesiredVersion: 6,
+  lastDesiredStatus: { code: 400, description: 'images.wrong: the repository "Acme/X" must be lower-case' },
+  agent: {
+    version: '0.1.0',
+    startedAt: '2026-11-25T17:48:12Z',
+    engine: '20.10.24+dfsg1',
+    platform: 'linux/amd64',
+  },
+  summary: { ready: false, desired: 5, pulled: 1, pulling: 1, waiting: 1, failed: 2, etaSeconds: 29 },
   registries: {
-    plant: { address: '127.0.0.1:8000', login: 'Succeeded', credential: 'password2' },
-    far: {
-      address: 'far.example:5000',
+    office: {
+      address: '127.0.0.1:8001',
       login: 'Failed',
       reason: 'Unauthorized',
-      message: 'unauthorized: Incorrect Password',
-      advice: 'Check it.',
+      message: REFUSED,
+      advice: FAILURES.Unauthorized.advice,
     },
+    plant: { address: '127.0.0.1:8000', login: 'Succeeded', credential: 'password2' },
   },
   images: {
-    analytics: { image: '127.0.0.1:8000/acme/analytics:2', phase: 'Pulled', sizeBytes: 104_857_600 },
+    analytics: { image: '127.0.0.1:8000/acme/analytics:0.1', phase: 'Pulled', sizeBytes: 27_000_000 },
     camera: {
-      image: '127.0.0.1:8000/acme/camera:1.4',
+      image: '127.0.0.1:8000/acme/camera:1.6',
       phase: 'Pulling',
-      percent: 40,
-      downloadedBytes: 41_943_040,
-      totalBytes: 104_857_600,
+      percent: 47,
+      downloadedBytes: 33_001_071,
+      totalBytes: 55_006_330,
     },
-    gate: { image: 'far.example:5000/gate:1', phase: 'Waiting', reason: 'Queued', message: 'Waits.' },
-    missing: {
-      image: '127.0.0.1:8000/acme/none:1',
+    gateway: {
+      image: '127.0.0.1:8000/acme/gateway:2.1',
+      phase: 'Waiting',
+      reason: 'Queued',
+      message: 'Waits for a free place among the pulls.',
+    },
+    updater: {
+      image: '127.0.0.1:8000/acme/updater:1',
       phase: 'Failed',
       reason: 'NotFound',
-      message: 'manifest unknown',
-      advice: 'Check repository and tag.',
+      message: 'manifest unknown: manifest unknown',
+      advice: FAILURES.NotFound.advice,
       attempts: 3,
-      retryAt: '2026-11-24T12:04:30Z',
+      retryAt: '2026-11-25T17:53:16Z',
+    },
+    wrong: {
+      image: 'Acme/X:1',
+      phase: 'Failed',
+      reason: 'InvalidImage',
+      message: 'images.wrong: the repository "Acme/X" must be lower-case',
+      advice: FAILURES.InvalidImage.advice,
     },
   },
 };
 
-it('the status is tables of registries and images, then what to do, then a summary', () => {
-  expect(formatStatus(STATUS, NOW_MS)).toBe(
-    `connected-registry-puller 1.0.0, Docker 28.5.2 on linux/amd64, desired version 42
-Desired properties: images.wrong.image: the repository must be lower-case
-
-REGISTRY  ADDRESS           LOGIN
-plant     127.0.0.1:8000    Succeeded, password2
-far       far.example:5000  Failed, Unauthorized
-
-IMAGE      STATE                                                REFERENCE
-analytics  Pulled   105 MB                                      127.0.0.1:8000/acme/analytics:2
-camera     Pulling  ████████░░░░░░░░░░░░  40 % 42 MB of 105 MB  127.0.0.1:8000/acme/camera:1.4
-gate       Waiting  Queued                                      far.example:5000/gate:1
-missing    Failed   NotFound                                    127.0.0.1:8000/acme/none:1
-
-far: Unauthorized
-  unauthorized: Incorrect Password
-  → Check it.
-
-missing: NotFound (3 attempts, next in 4 min 30 s)
-  manifest unknown
-  → Check repository and tag.
-
-Not ready: 1 of 4 images pulled; 1 being pulled, about 1 min 35 s left; 1 waiting; 1 failed
-`,
-  );
+it('the status is tables of registries and images, then what to do, then a summary, as docs/command-line.md shows it', () => {
+  const [, sample] = /```text\n([^]+?)```/.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
+  expect(sample).toBe(formatStatus(STATUS, NOW_MS));
 });
 
 it('the status of a module that is ready, or knows nothing yet, says so', () => {
-  const ready = { ...STATUS.summary, ready: true, desired: 1, pulled: 1, readyAt: '2026-11-24T10:55:00Z' };
+  const ready = { ...STATUS.summary, ready: true, desired: 1, pulled: 1, readyAt: '2026-11-25T16:47:42Z' };
   expect(formatStatus({ ...STATUS, summary: ready }, NOW_MS)).toMatch(
     /\nReady: 1 of 1 image, for 1 h 5 min\n$/,
   );
