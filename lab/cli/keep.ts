@@ -7,7 +7,7 @@ import { savePasswords } from './password-files.ts';
 const toSuggestions = ({ lab, pageUrl }: Plant): readonly (readonly [string, readonly string[]])[] => [
   [
     'See it as a technician at the device does: in a browser, live, or by a command',
-    [pageUrl, `XDG_RUNTIME_DIR=${lab.dir} node dist/cli.js status`],
+    [pageUrl, `XDG_RUNTIME_DIR=${lab.dir} npx node dist/cli.js status`],
   ],
   [
     'Make an image, ask for it, see it come, and take it away, off the disk too:',
