@@ -13,7 +13,9 @@ import { findStrictAddress } from './strict-address.ts';
 async function startChecked(scene: Scene, registries?: Json): Promise<void> {
   scene.desire({}, {}, registries);
   scene.startModule();
-  await scene.edge.waitForReported(({ registries: reported }) => reported !== undefined, 30_000);
+  // The first report of all may come before the module knows what is desired.
+  const isKnown = ({ registries: reported }: Json): boolean => Object.keys(toObject(reported)).length > 0;
+  await scene.edge.waitForReported(isKnown, 30_000);
 }
 
 /** Calls `CheckRegistry` and picks one registry of the answer. */
