@@ -118,7 +118,9 @@ it('a cancelled pull stays cancelled while others go on, and is pulled again by 
 
 it('a task for an image that cannot be pulled ends as Failed', async () => {
   const { desire, startModule, waitForPhases, waitForTask, call } = await startScene();
-  desire({ hello: 'hello-world', missing: 'acme/none:1', wrong: 'Not/A/Reference' });
+  // The next attempt comes after the task, and not while it is asked about.
+  const settings = { retryInitialSeconds: 300, retryMaxSeconds: 300 };
+  desire({ hello: 'hello-world', missing: 'acme/none:1', wrong: 'Not/A/Reference' }, settings);
   startModule();
   await waitForPhases({ hello: 'Pulled', missing: 'Failed NotFound', wrong: 'Failed InvalidImage' });
   const answer = await call('PullImages');
