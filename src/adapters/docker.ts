@@ -12,6 +12,7 @@ import { formatPlatform } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
 import { formatReference, formatRepository } from '#core/reference';
+import { createTurnstile } from '#core/turnstile';
 
 export interface DockerEngineOptions {
   /** `unix:///path`, `tcp://host:port` or `http(s)://host:port`. */
@@ -33,7 +34,10 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   const queries = new Docker({ ...address, timeout: QUERY_TIMEOUT_MS + 5000 });
   const streams = new Docker({ ...address, timeout: undefined });
   const { ask, follow } = createDockerConnection(dockerHost);
+  // Docker looks which names an image has left before it takes the last ones: where two go at once it may keep it for ever.
+  const inTurn = createTurnstile(1);
   let rootDir: string | undefined;
+  let freeBytes: Promise<number> | undefined;
 
   async function fetchPlatform(signal: AbortSignal): Promise<Platform> {
     const { Os, Arch } = await ask(signal, () => queries.version());
@@ -132,12 +136,15 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     async untag(reference, signal) {
       const remove = (name: string): Promise<boolean | undefined> =>
         ask(signal, (abortSignal) =>
-          queries
-            .getImage(name)
-            .remove({ abortSignal })
-            .then(() => true)
-            .catch(insteadOf(404, undefined))
-            .catch(insteadOf(409, false)),
+          inTurn(async () => {
+            abortSignal.throwIfAborted();
+            return queries
+              .getImage(name)
+              .remove({ abortSignal })
+              .then(() => true)
+              .catch(insteadOf(404, undefined))
+              .catch(insteadOf(409, false));
+          }),
         );
       const isGone = await remove(reference);
       if (isGone !== undefined) return isGone;
@@ -169,15 +176,22 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
           const info: InfoAnswer = await ask(signal, () => queries.info());
           rootDir = info.DockerRootDir ?? '/';
         }
-        // In a container '/' lies on the engine's disk, where the folder itself is not to be seen.
-        const { bavail, bsize } = await statfs(rootDir).catch(() => statfs('/'));
-        return bavail * bsize;
+        const folder = rootDir;
+        // A disk that hangs never answers, and each question to it holds one of the few threads of the process.
+        const read = (): Promise<number> => readFreeBytes(folder).finally(() => (freeBytes = undefined));
+        return await ask(signal, () => (freeBytes ??= read()));
       } catch {
         return undefined;
       }
     },
   };
   return engine;
+}
+
+/** In a container '/' lies on the engine's disk, where the folder itself is not to be seen. */
+async function readFreeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder).catch(() => statfs('/'));
+  return bavail * bsize;
 }
 
 /** Podman has no such question, and its 404 has no words of its own. */

@@ -1,5 +1,5 @@
 import type { Clock, Engine, RegistryProber } from '#agent/ports';
-import { createTurnstile } from '#agent/turnstile';
+import { createTurnstile } from '#core/turnstile';
 import type { Credential, DesiredRegistry } from '#core/desired-state';
 import { AgentError } from '#core/reason';
 import type { Reference } from '#core/reference';

@@ -218,6 +218,52 @@ test('an engine that ends in mid-pull is unavailable, and no other failure', asy
   ).rejects.toMatchObject({ reason: 'EngineUnavailable' });
 });
 
+describe('names that are taken away at once', () => {
+  test('go one after another', async () => {
+    const held: (() => void)[] = [];
+    const { dockerHost, requests } = await startStubEngine((request, response) => {
+      if (request.method === 'DELETE') held.push(() => answerJson(response, []));
+      else answerJson(response, []);
+    });
+    const engine = createDockerEngine({ dockerHost });
+    const names = ['a', 'b', 'c', 'd'].map((name) => `edge.local:8000/${name}:1`);
+    const removed = Promise.all(names.map((name) => engine.untag(name, signal)));
+    for (let count = 1; count <= names.length; count += 1) {
+      await vi.waitFor(() => expect(held).toHaveLength(count));
+      // Whatever else was to come at once has come when the engine has answered this.
+      await engine.listImages(signal);
+      expect(held).toHaveLength(count);
+      held[count - 1]?.();
+    }
+    expect(await removed).toEqual(names.map(() => true));
+    expect(requests.filter(({ method }) => method === 'DELETE')).toHaveLength(4);
+  });
+
+  test('wait no longer than they may, and are not taken away after that', async () => {
+    const held: (() => void)[] = [];
+    const { dockerHost, requests } = await startStubEngine((request, response) => {
+      if (request.method === 'DELETE') held.push(() => answerJson(response, []));
+      else answerJson(response, []);
+    });
+    const engine = createDockerEngine({ dockerHost });
+    const first = engine.untag('edge.local:8000/a:1', signal);
+    await vi.waitFor(() => expect(held).toHaveLength(1));
+    const ending = new AbortController();
+    const second = engine.untag('edge.local:8000/b:1', ending.signal);
+    await engine.listImages(signal);
+    ending.abort(new Error('no time left'));
+    await expect(second).rejects.toThrow('no time left');
+    held[0]?.();
+    expect(await first).toBe(true);
+    const third = engine.untag('edge.local:8000/c:1', signal);
+    await vi.waitFor(() => expect(held).toHaveLength(2));
+    held[1]?.();
+    expect(await third).toBe(true);
+    const taken = requests.flatMap(({ method, url }) => (method === 'DELETE' ? [url] : []));
+    expect(taken).toEqual(['a', 'c'].map((name) => `/images/edge.local:8000/${name}:1`));
+  });
+});
+
 test('DOCKER_HOST and its like do not lead away from the engine that was given', async () => {
   const { dockerHost } = await startStubEngine((_, response) => answerJson(response, []));
   vi.stubEnv('DOCKER_HOST', 'tcp://127.0.0.1:1');
