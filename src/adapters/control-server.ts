@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
+import { connect } from 'node:net';
 import type { Log, MethodAnswer, MethodHandlers } from '#agent/ports';
 
 export interface ControlOptions {
@@ -30,6 +31,7 @@ export async function serveControl({
   log,
 }: ControlOptions): Promise<() => Promise<void>> {
   const server = createServer((request, response) => {
+    response.on('error', () => undefined);
     void answer(request, methods).then(({ status, payload }) => {
       response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
       response.end(JSON.stringify(payload));
@@ -40,14 +42,15 @@ export async function serveControl({
   server.on('clientError', (_error, connection) => connection.destroy());
   try {
     await makePrivate(folder);
-    // The one that listened there has ended, or its place would be another.
+    if (await isTaken(socket)) throw new Error('another module listens there');
+    // One that was killed left its socket behind.
     await rm(socket, { force: true });
     await listen(server, socket);
     await chmod(socket, 0o600);
   } catch (error) {
     const { message } = error instanceof Error ? error : new Error(String(error));
     log.warn(
-      { folder, error: message },
+      { socket, error: message },
       'no place for the command line’s socket; the module works without it',
     );
   }
@@ -65,13 +68,21 @@ async function makePrivate(folder: string): Promise<void> {
   }
 }
 
+function isTaken(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const caller = connect(path, () => {
+    caller.destroy();
+    resolve(true);
+  });
+  caller.on('error', () => resolve(false));
+  return promise;
+}
+
 function listen(server: Server, path: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(path, () => {
-    server.off('error', reject);
-    resolve();
-  });
+  // Later ones, of a connection that could not be taken, are its own affair too.
+  server.on('error', reject);
+  server.listen(path, resolve);
   return promise;
 }
 

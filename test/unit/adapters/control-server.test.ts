@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { serveControl } from '#adapters/control-server';
 import type { MethodHandlers } from '#agent/ports';
 import { createCall, NoModule } from '#cli/client';
@@ -68,6 +69,33 @@ describe('the socket of the command line', () => {
     mkdirSync(folder, { mode: 0o700 });
     writeFileSync(socket, '');
     await serve({ ping: async () => ({ status: 200, payload: {} }) });
+    expect(await call('ping')).toMatchObject({ status: 200 });
+  });
+
+  it('stays with the module that listens there', async () => {
+    const { serve, call, logs } = makePlace();
+    await serve({ ping: async () => ({ status: 200, payload: { first: true } }) });
+    const endSecond = await serve({ ping: async () => ({ status: 200, payload: { first: false } }) });
+    expect(logs.join()).toContain('another module listens there');
+    expect(await call('ping')).toMatchObject({ payload: { first: true } });
+    await endSecond();
+    expect(await call('ping')).toMatchObject({ payload: { first: true } });
+  });
+
+  it('is not disturbed by a connection that could not be taken', async () => {
+    const servers: Server[] = [];
+    const { listen } = Server.prototype;
+    const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function note(
+      this: Server,
+      ...args: unknown[]
+    ) {
+      servers.push(this);
+      return Reflect.apply(listen, this, args) as Server;
+    });
+    onTestFinished(() => spy.mockRestore());
+    const { serve, call } = makePlace();
+    await serve({ ping: async () => ({ status: 200, payload: {} }) });
+    servers[0]?.emit('error', new Error('accept EMFILE'));
     expect(await call('ping')).toMatchObject({ status: 200 });
   });
 
