@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { serveControl } from '#adapters/control-server';
 import { createDockerEngine } from '#adapters/docker';
 import { createIotHub } from '#adapters/iothub';
@@ -92,9 +93,10 @@ async function serveHttp(
   signal: AbortSignal,
 ): Promise<void> {
   if (port === 0) return;
-  const identity = { ...toHubNames(hub), instance: randomUUID(), nodeVersion: process.version };
-  const routes = createRoutes(agent, identity);
-  await createHttpServer({ port, routes, clock: systemClock, log }).run(signal);
+  const names = toHubNames(hub);
+  const routes = createRoutes(agent, { ...names, instance: randomUUID(), nodeVersion: process.version });
+  const hostNames = [hostname(), names.gateway];
+  await createHttpServer({ port, routes, hostNames, clock: systemClock, log }).run(signal);
 }
 
 function toMemory({ storageFolder, hub }: Environment, log: Logger): Pick<AgentDeps, 'memory'> {

@@ -1,6 +1,8 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { createHttpStreams } from '#adapters/http-streams';
+import { isOwnHost } from '#adapters/own-host';
 import type { Clock, Log } from '#agent/ports';
 import { toTextAnswer } from '#web/answer';
 import type { WebAnswer, WebRoute } from '#web/answer';
@@ -10,6 +12,8 @@ export interface HttpServerOptions {
   readonly port: number;
   /** By path. */
   readonly routes: ReadonlyMap<string, WebRoute>;
+  /** Names with a dot that this device is known by; addresses and local names need none. */
+  readonly hostNames: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -21,8 +25,10 @@ export interface HttpServer {
 
 /** A port that is taken is tried again this often. */
 const RETRY_MS = 10_000;
-/** Health checks, a collector and a few browsers need some ten. */
+/** A collector and a few browsers need some ten. */
 const MAX_CONNECTIONS = 48;
+/** Beside them, for the container's own health check: whoever takes all others must not make the module look ill. */
+const OWN_CONNECTIONS = 4;
 const LIMITS = {
   maxHeaderSize: 8192,
   headersTimeout: 5000,
@@ -44,11 +50,13 @@ const HEADERS = {
 };
 
 /** A server that only tells: GET and HEAD of given paths, within limits that keep it small whoever calls. */
-export function createHttpServer({ port, routes, clock, log }: HttpServerOptions): HttpServer {
+export function createHttpServer({ port, routes, hostNames, clock, log }: HttpServerOptions): HttpServer {
   const streams = createHttpStreams(clock, log);
+  const names = hostNames.map((name) => name.toLowerCase());
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    const { method = '', url = '' } = request;
+    const { method = '', url = '', headers } = request;
+    if (!isOwnHost(headers.host, names)) return send(response, toTextAnswer(421, NOT_OWN));
     const [path = '', query = ''] = url.split('?', 2);
     const route = routes.get(path);
     if (route === undefined) return send(response, toTextAnswer(404, 'There is nothing here.'));
@@ -76,7 +84,14 @@ export function createHttpServer({ port, routes, clock, log }: HttpServerOptions
       response.on('error', () => undefined);
       answer(request, response);
     });
-    server.maxConnections = MAX_CONNECTIONS;
+    server.maxConnections = MAX_CONNECTIONS + OWN_CONNECTIONS;
+    let others = 0;
+    server.on('connection', (socket: Socket) => {
+      if (OWN_ADDRESSES.has(socket.remoteAddress ?? '')) return;
+      others += 1;
+      socket.once('close', () => (others -= 1));
+      if (others > MAX_CONNECTIONS) socket.destroy();
+    });
     server.timeout = IDLE_TIMEOUT_MS;
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
     const end = (): void => {
@@ -113,6 +128,12 @@ export function createHttpServer({ port, routes, clock, log }: HttpServerOptions
     },
   };
 }
+
+/** Of whoever speaks from within the same network. */
+const OWN_ADDRESSES = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
+
+const NOT_OWN =
+  'Not by this name: ask for the device by its IP address, or by its name in the local network.';
 
 const EVENT_STREAM = 'text/event-stream';
 

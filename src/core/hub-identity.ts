@@ -3,19 +3,31 @@ import type { Secret } from '#core/secret';
 /** What the module is called; never secret. */
 export interface HubNames {
   readonly iothub: string;
+  /** edgeHub's host name: on the device itself, the device's. */
+  readonly gateway: string;
   readonly device: string;
   readonly module: string;
 }
 
-/** The names in an identity; empty where a connection string does not tell. */
+/** The names in an identity; empty where it does not tell. */
 export function toHubNames(identity: HubIdentity): HubNames {
   if (identity.kind === 'workload') {
-    const { iothubHostName: iothub, deviceId: device, moduleId: module } = identity;
-    return { iothub, device, module };
+    const {
+      iothubHostName: iothub,
+      gatewayHostName: gateway = '',
+      deviceId: device,
+      moduleId: module,
+    } = identity;
+    return { iothub, gateway, device, module };
   }
   const text = identity.connectionString.reveal();
   const toPart = (key: string): string => new RegExp(`(?:^|;)${key}=([^;]*)`).exec(text)?.[1] ?? '';
-  return { iothub: toPart('HostName'), device: toPart('DeviceId'), module: toPart('ModuleId') };
+  return {
+    iothub: toPart('HostName'),
+    gateway: toPart('GatewayHostName'),
+    device: toPart('DeviceId'),
+    module: toPart('ModuleId'),
+  };
 }
 
 /** How the module proves to edgeHub who it is. */

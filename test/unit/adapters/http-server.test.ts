@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
@@ -35,7 +35,13 @@ async function start(routes: Record<string, WebRoute>, options: { readonly port?
   };
   const log = { debug: take, info: take, warn: take, error: take };
   const ending = new AbortController();
-  const server = createHttpServer({ port, routes: new Map(Object.entries(routes)), clock: quickClock, log });
+  const server = createHttpServer({
+    port,
+    routes: new Map(Object.entries(routes)),
+    hostNames: ['Gate7.plant.example'],
+    clock: quickClock,
+    log,
+  });
   const ended = server.run(ending.signal);
   const stop = async (): Promise<void> => {
     ending.abort();
@@ -45,8 +51,13 @@ async function start(routes: Record<string, WebRoute>, options: { readonly port?
   return { port, lines, stop, isUp: () => lines.some((line) => line.includes('are served')) };
 }
 
-async function ask(port: number, path: string, method = 'GET'): Promise<IncomingMessage & { body: string }> {
-  const asked = request({ port, path, method, agent: false });
+async function ask(
+  port: number,
+  path: string,
+  method = 'GET',
+  options: RequestOptions = {},
+): Promise<IncomingMessage & { body: string }> {
+  const asked = request({ port, path, method, agent: false, ...options });
   asked.end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   let body = '';
@@ -86,6 +97,39 @@ it.each(['/other', '/../etc/passwd', '//', '/%00', '*', 'http://elsewhere/'])(
     expect((await ask(port, path)).statusCode).toBe(404);
   },
 );
+
+it.each<[number, string]>([
+  [200, '127.0.0.1:9600'],
+  [200, '192.168.1.20'],
+  [200, '[::1]:9600'],
+  [200, '[fe80::1]'],
+  [200, 'puller:9600'],
+  [200, 'LOCALHOST'],
+  [200, 'gate7.local:9600'],
+  [200, 'GATE7.plant.example.:9600'],
+  [421, 'attacker.example'],
+  [421, 'attacker.example:9600'],
+  [421, '127.0.0.1.attacker.example:9600'],
+  [421, 'gate7.plant.example.attacker.example'],
+  [421, 'notlocal.example'],
+])('answers %d to who asks for %s, which any site could lead here', async (status, host) => {
+  const { port, isUp } = await start({ '/': hello });
+  await expect.poll(isUp, WAIT).toBe(true);
+  expect((await ask(port, '/', 'GET', { headers: { host } })).statusCode).toBe(status);
+});
+
+it('answers its own health check while others hold all that is open to them', async () => {
+  const { port, isUp } = await start({ '/healthz': hello });
+  await expect.poll(isUp, WAIT).toBe(true);
+  const others = Array.from({ length: 60 }, () =>
+    connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' }),
+  );
+  onTestFinished(() => others.forEach((socket) => socket.destroy()));
+  let refused = 0;
+  for (const socket of others) socket.on('error', () => undefined).once('close', () => (refused += 1));
+  await expect.poll(() => refused, WAIT).toBeGreaterThanOrEqual(12);
+  expect((await ask(port, '/healthz', 'GET', { host: '127.0.0.1' })).statusCode).toBe(200);
+});
 
 it('a page that cannot be made is a 500 that says nothing of the cause, and the next one is answered', async () => {
   const { port, isUp, lines } = await start({
