@@ -39,6 +39,7 @@ test('the same sources make the same bytes, wherever they are built', () => {
   const [one, other] = builds;
   expect([...(one?.keys() ?? [])]).toEqual([
     'NOTICE',
+    'cli.js',
     'healthcheck.js',
     'main.js',
     'package.json',
