@@ -7,10 +7,11 @@ import { syntheticImage } from '#lab/images/image';
 import { startLab } from '#lab/lab';
 import type { Lab } from '#lab/lab';
 import { ensurePrerequisites } from '#lab/prerequisites';
+import { readRuntime } from '#lab/runtime';
+import type { Runtime } from '#lab/runtime';
 import { readCpuMs, readMemory, watchPeak } from './process-memory.ts';
 import type { ProcessMemory } from './process-memory.ts';
-import { readCompressedSize, readRuntime, readSize, run } from './shipped.ts';
-import type { Runtime } from './shipped.ts';
+import { readCompressedSize, readSize, run } from './shipped.ts';
 
 const STARTS = 9;
 const IMAGES = 12;

@@ -26,6 +26,8 @@ export interface LabOptions {
   readonly startFilter?: (dockerHost: string) => Promise<EngineFilter>;
   /** Of the shipped program. Default `dist/main.js` below the working directory. */
   readonly programPath?: string;
+  /** Of Node.js, for the program. */
+  readonly nodeFlags?: readonly string[];
   /** Words before the command that starts the program, such as `setpriv` with its options. */
   readonly launcher?: readonly string[];
   /** Added to the module's environment; a function is told the lab's folder. */
@@ -116,8 +118,9 @@ function assemble(parts: {
     filter,
     environment,
     startModule() {
-      const { programPath = 'dist/main.js', launcher = [] } = options;
-      const module = startModule({ programPath, environment, launcher });
+      const { programPath = 'dist/main.js', launcher = [], nodeFlags } = options;
+      const flags = nodeFlags === undefined ? {} : { nodeFlags };
+      const module = startModule({ programPath, environment, launcher, ...flags });
       modules.push(module);
       return module;
     },

@@ -9,6 +9,8 @@ export interface ModuleOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** Default: the Node that runs this. */
   readonly nodePath?: string;
+  /** Default: those without which warnings would stand in the log. */
+  readonly nodeFlags?: readonly string[];
   /** Words before the command. What they name is to become the program, and not its parent. */
   readonly launcher?: readonly string[];
 }
@@ -32,9 +34,10 @@ const KILL_AFTER_MS = 15_000;
 /** Starts the shipped program. Its environment holds nothing but what is given, and the path to programs. */
 export function startModule(options: ModuleOptions): ModuleProcess {
   const { programPath, environment, nodePath = process.execPath, launcher = [] } = options;
+  const { nodeFlags = NODE_FLAGS } = options;
   const chunks: Buffer[] = [];
   let ending: ModuleProcess['ending'];
-  const [command, ...args] = [...launcher, nodePath, ...NODE_FLAGS, programPath];
+  const [command, ...args] = [...launcher, nodePath, ...nodeFlags, programPath];
   const child: ChildProcess = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', ...environment },

@@ -1,17 +1,19 @@
-import type { FaultOutcome, FaultResult } from '../test/faults/fault.ts';
+import type { FaultGroup, FaultOutcome, FaultResult } from '../test/faults/fault.ts';
 
 const BEGIN = '<!-- faults: written by npm run test:faults -- --record -->';
 const END = '<!-- /faults -->';
 
 /** One table for each group, and the sums below them, as Markdown. */
 export function formatFaults(outcomes: readonly FaultOutcome[]): string {
-  const groups = [...new Set(outcomes.map(({ group }) => group))];
+  const groups = GROUPS.filter((group) => outcomes.some((outcome) => outcome.group === group));
   const tables = groups.map((group) => {
     const rows = outcomes.filter((outcome) => outcome.group === group).map(formatRow);
     return [`### ${toHeading(group)}`, '', HEADER, ...rows, ''].join('\n');
   });
   return [...tables, formatSums(outcomes)].join('\n');
 }
+
+const GROUPS: readonly FaultGroup[] = ['edgeHub and workload API', 'registry', 'engine', 'the module itself'];
 
 const HEADER = [
   '| fault | what was seen while it lasted | lasted | ready again after | wanted / in engine | memory |',
@@ -41,9 +43,11 @@ function formatSums(outcomes: readonly FaultOutcome[]): string {
   const results = outcomes.filter(isResult);
   const sum = (toCount: (result: FaultResult) => number): number =>
     results.reduce((total, result) => total + toCount(result), 0);
-  const form = results.some((result) => result.form === 'long') ? 'long' : 'short';
+  const count = (form: FaultResult['form']): number =>
+    results.filter((result) => result.form === form).length;
   const rows: readonly (readonly [string, number])[] = [
-    [`faults played (${form} form)`, outcomes.length],
+    ['faults played', outcomes.length],
+    ['of them in the long form', count('long')],
     ['of them failed', outcomes.length - results.length],
     [
       'starts of the module after SIGKILL or SIGTERM that the faults themselves made',
@@ -60,6 +64,15 @@ function formatSums(outcomes: readonly FaultOutcome[]): string {
 }
 
 const isResult = (outcome: FaultOutcome): outcome is FaultResult => 'seen' in outcome;
+
+/** What was seen before, with what was seen now in its place and behind it. */
+export function mergeOutcomes(
+  before: readonly FaultOutcome[],
+  now: readonly FaultOutcome[],
+): readonly FaultOutcome[] {
+  const byName = new Map([...before, ...now].map((outcome) => [outcome.name, outcome]));
+  return [...byName.values()];
+}
 
 /** @throws when the page has no place for the table */
 export function putTable(page: string, table: string): string {

@@ -6,6 +6,7 @@ import type { LabOptions } from '#lab/lab';
 import type { ModuleProcess } from '#lab/module';
 import { NO_REGISTRY_FAULTS } from '#lab/registry/faults';
 import type { Registry } from '#lab/registry/registry';
+import { readRuntime } from '#lab/runtime';
 import { openScene, toObject, toPhases } from '#test/e2e/scene';
 import type { Scene } from '#test/e2e/scene';
 
@@ -70,24 +71,20 @@ export interface StageOptions extends LabOptions {
 /** Quick enough for a test, and otherwise what a site may set. */
 export const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 3, reportIntervalSeconds: 1 };
 
-/** As the image runs the module. */
-const RUNTIME = {
-  NODE_OPTIONS: '--max-old-space-size=64 --max-semi-space-size=1',
-  MALLOC_ARENA_MAX: '1',
-  MALLOC_TRIM_THRESHOLD_: '65536',
-  // Every attempt in vain is counted.
-  LOG_LEVEL: 'debug',
-};
+/** Each refusal and each attempt is a line, by which faults know what the module is at. */
+const LOG_LEVEL = { LOG_LEVEL: 'debug' };
 
 const SLOW_BYTES_PER_SECOND = 40_000;
 
 /** Opens a scene and starts the module; whoever opened it stops it. */
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const programPath = process.env['FAULTS_PROGRAM'];
+  const { flags, environment } = await readRuntime('Dockerfile.amd64');
   const scene = await openScene({
     ...(programPath === undefined ? {} : { programPath }),
+    nodeFlags: flags,
     ...options,
-    environment: (dir) => ({ ...RUNTIME, ...toEnvironment(options.environment, dir) }),
+    environment: (dir) => ({ ...environment, ...LOG_LEVEL, ...toEnvironment(options.environment, dir) }),
   });
   const { edge, registry } = scene;
   const hello = { image: 'hello-world', registry: 'plant' };

@@ -4,7 +4,7 @@ import { edgeFaults } from '#test/faults/edge-faults';
 import { engineFaults } from '#test/faults/engine-faults';
 import { moduleFaults } from '#test/faults/module-faults';
 import { registryGroup } from '#test/faults/registry-group';
-import { formatFaults, listFaults, putTable } from '../../../scripts/fault-table.ts';
+import { formatFaults, listFaults, mergeOutcomes, putTable } from '../../../scripts/fault-table.ts';
 
 const PAGE = 'docs/reliability.md';
 const faults = [...edgeFaults, ...registryGroup, ...engineFaults, ...moduleFaults];
@@ -27,4 +27,10 @@ it('what was seen takes the place of what was seen before', () => {
   expect(written).toContain('after');
   expect(listFaults(written)).toEqual([failed.name]);
   expect(() => putTable('# A page without a table', '')).toThrow('no place');
+});
+
+it('what was seen of a fault takes the place of what was seen of it before, and of no other', () => {
+  const toOutcome = (name: string) => ({ group: 'engine', name, outcome: 'failed' }) as const;
+  const merged = mergeOutcomes([toOutcome('a'), toOutcome('b')], [toOutcome('b'), toOutcome('c')]);
+  expect(merged.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
 });
