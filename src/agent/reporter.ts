@@ -109,7 +109,12 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
         await wake.wait(untilMs, signal);
         if (signal.aborted) return;
         await clock.sleep(COALESCE_MS, signal);
-        untilMs = await turn();
+        try {
+          untilMs = await turn();
+        } catch (error) {
+          log.error({ err: error }, 'a report ended in an unexpected error; reporting goes on');
+          untilMs = clock.nowMs() + RETRY_MS;
+        }
       }
     },
     async flush(signal) {

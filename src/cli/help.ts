@@ -35,7 +35,8 @@ Exit codes: 0 the engine can pull from all of them, 1 it cannot, 2 not understoo
 `,
   pull: `docker exec <module> pull [name…] [--force] [--no-wait] [--json]
 
-Pulls now what is listed, whatever the retry delay and the pull window, and waits until that is done or has failed.
+Pulls now what is listed, whatever the retry delay and the pull window, and waits until that is done or has failed, for
+four hours at most.
 Names are the keys of images in the module twin; without a name all are meant. What is here and has not moved at the
 registry moves no byte.
 

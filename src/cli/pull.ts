@@ -14,6 +14,8 @@ export interface PullOptions {
 }
 
 const LOOK_EVERY_MS = 1000;
+/** So long one attempt may take. What is paused may wait for ever, and nobody tells a command that its terminal is gone. */
+const WAIT_FOR_MS = 4 * 3_600_000;
 /** Each tenth part of an image is a line. */
 const TENTH = 10;
 
@@ -31,11 +33,12 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
     return EXIT.well;
   }
   const told = new Map<string, string>();
+  const endMs = session.nowMs() + WAIT_FOR_MS;
   for (;;) {
     const task = await ask<TaskDocument>(session, 'GetTaskStatus', { correlationId });
     const status = await fetchStatus(session, images);
     if (!isJson) tellProgress(session, status.images, told);
-    if (task.status !== 'Running') {
+    if (task.status !== 'Running' || session.nowMs() >= endMs) {
       session.write(
         isJson
           ? `${JSON.stringify({ ...task, images: status.images }, undefined, 2)}\n`

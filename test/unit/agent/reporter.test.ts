@@ -5,6 +5,35 @@ import type { JsonObject } from '#core/merge-patch';
 import { createFakeHub } from '#test/fakes/fake-hub';
 import { createManualClock } from '#test/fakes/manual-clock';
 
+it('goes on after a report that could not be made', async () => {
+  const hub = createFakeHub();
+  const clock = createManualClock();
+  const errors: string[] = [];
+  const nothing = (): void => undefined;
+  let toDocument = (): JsonObject => {
+    throw new RangeError('Invalid time value');
+  };
+  const reporter = createReporter({
+    hub,
+    clock,
+    log: { debug: nothing, info: nothing, warn: nothing, error: (_fields, text) => errors.push(text) },
+    tally: createTally(),
+    toDocument: () => toDocument(),
+    toIntervalMs: () => 1000,
+  });
+  const ending = new AbortController();
+  const running = reporter.run(ending.signal);
+  hub.setDesired({});
+  await clock.advance(1000);
+  expect(errors).toHaveLength(1);
+  toDocument = () => ({ images: {} });
+  await clock.advance(10_000);
+  expect(hub.patches).toEqual([{ images: {} }]);
+  ending.abort();
+  await clock.advance(1000);
+  await running;
+});
+
 it('does not send what edgeHub would refuse without a word, and says so', async () => {
   const hub = createFakeHub();
   const clock = createManualClock();
