@@ -151,26 +151,32 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     return names?.find((name) => book.desired?.images.has(name) !== true);
   }
 
-  return {
-    ping: answering(() => ({ status: 200, payload: {} })),
-    GetStatus: answering(getStatus),
-    PullImages: answering(pullImages),
-    CancelPulls: answering(cancelPulls),
-    GetTaskStatus: answering(getTaskStatus),
-    CheckRegistry: answering(checkRegistry),
-    PlanImages: answering(notImplemented),
-    RemoveImages: answering(removeImages),
+  const handlers: Readonly<Record<string, Handle>> = {
+    ping: () => ({ status: 200, payload: {} }),
+    GetStatus: getStatus,
+    PullImages: pullImages,
+    CancelPulls: cancelPulls,
+    GetTaskStatus: getTaskStatus,
+    CheckRegistry: checkRegistry,
+    PlanImages: notImplemented,
+    RemoveImages: removeImages,
   };
+  return Object.fromEntries(
+    Object.entries(handlers).map(([method, handle]) => [method, answering(method, handle, deps.log)]),
+  );
 }
 
+type Handle = (payload: unknown) => MethodAnswer | Promise<MethodAnswer>;
+
 /** Makes a handler that answers whatever happens: a payload that does not fit is 400, a bug is 500. */
-function answering(handle: (payload: unknown) => MethodAnswer | Promise<MethodAnswer>): MethodHandler {
+function answering(method: string, handle: Handle, log: Log): MethodHandler {
   return async (payload) => {
     try {
       return await handle(payload);
     } catch (error) {
       if (error instanceof PayloadError) return failure(400, 'BadRequest', error.message);
       if (error instanceof AgentError && error.reason === 'EngineUnavailable') return engineAway();
+      log.error({ method, err: error }, 'a method ended in an unexpected error');
       return failure(500, 'Unknown', 'The module failed to answer; its log has the cause.');
     }
   };

@@ -178,6 +178,15 @@ describe('methods', () => {
     expect(await call('PullImages', { images: ['nobody'] })).toMatchObject({ status: 404 });
   });
 
+  it('answer 500 for a fault of the module, whose cause is in the log alone', async () => {
+    const { desire, call, engine, logs } = startStage();
+    await desire({});
+    engine.listImages = () => Promise.reject(new TypeError('no such thing'));
+    const { status, payload } = await call('RemoveImages', { images: ['127.0.0.1:8000/acme/old:1'] });
+    expect([status, JSON.stringify(payload)]).toEqual([500, expect.not.stringContaining('no such thing')]);
+    expect(logs.join()).toMatch(/error a method ended in an unexpected error .*RemoveImages/);
+  });
+
   it('answer GetStatus in pages of less than 100 KB, in whatever script names are written', async () => {
     const { desire, call } = startStage();
     const written = '\u8aad'.repeat(250);
