@@ -6,7 +6,7 @@ import { savePasswords } from './password-files.ts';
 /** Things to try, each a command. */
 const toSuggestions = ({ lab, pageUrl }: Plant): readonly (readonly [string, readonly string[]])[] => [
   [
-    'See it as a technician at the device does: in a browser, live, or by a command',
+    'See it as a technician does, live in a browser or by a command:',
     [pageUrl, `XDG_RUNTIME_DIR=${lab.dir} npx node dist/cli.js status`],
   ],
   [
