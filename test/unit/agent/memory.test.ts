@@ -154,7 +154,13 @@ describe('what is remembered', () => {
     // An engine takes its time to end a pull.
     const { promise: isEnded, resolve: end } = Promise.withResolvers<void>();
     const { pull } = engine;
-    engine.pull = (request) => pull(request).finally(() => isEnded);
+    engine.pull = async (request) => {
+      try {
+        return await pull(request);
+      } finally {
+        await isEnded;
+      }
+    };
     const stage = startStage({ engine, memory: { store, sealer: createFakeSealer() } });
     await stage.desire({ camera: 'acme/camera:1' });
     expect(stage.phases()).toEqual({ camera: 'Pulling' });
