@@ -62,10 +62,10 @@ export function loggedIn(record: RegistryRecord, outcome: LoginOutcome, moment: 
   return { ...record, login: { ...outcome, checkedAtMs: nowMs, retryAtMs }, attempts, isSuspect: false };
 }
 
-/** The login is tried now, whatever the backoff. A login that nobody doubts is left alone. */
+/** The login is tried now, and the backoff begins anew. A login that nobody doubts is left alone. */
 export function loginDemanded(record: RegistryRecord, nowMs: number): RegistryRecord {
   if (record.login.kind !== 'failed' || record.login.retryAtMs === undefined) return record;
-  return { ...record, login: { ...record.login, retryAtMs: nowMs } };
+  return { ...record, attempts: 0, login: { ...record.login, retryAtMs: nowMs } };
 }
 
 /** The login of a registry whose passwords are not known: it waits for them. */

@@ -10,6 +10,9 @@ const stopPatches = ({ edge }: Stage): void => void (edge.faults.dropDesiredPatc
 const sendPatches = ({ edge }: Stage): void => void (edge.faults.dropDesiredPatches = false);
 const versionOf = ({ edge }: Stage): number => Number(edge.desired()['$version']);
 
+/** The SDK throws at some patches: then it is a new client that fetches the twin, after a backoff. */
+const untilFetched = (stage: Stage): Promise<unknown> => stage.waitForReady(120_000);
+
 /** The real patch is lost, and this comes in its place. */
 const inItsPlace = (name: string, body: string): Fault => ({
   group,
@@ -17,8 +20,8 @@ const inItsPlace = (name: string, body: string): Fault => ({
   inject: stopPatches,
   async whileItLasts(stage) {
     stage.edge.publish(`${TOPIC}${versionOf(stage)}`, body);
-    await stage.waitForReady();
-    return 'the whole twin was fetched at once';
+    await untilFetched(stage);
+    return 'the whole twin was fetched';
   },
   heal: sendPatches,
 });

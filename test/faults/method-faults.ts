@@ -5,7 +5,7 @@ import type { Fault } from './fault.ts';
 import type { Stage } from './stage.ts';
 
 const group = 'edgeHub and workload API';
-const METHODS = ['ping', 'GetStatus', 'PullImages', 'GetTaskStatus', 'CheckRegistry'];
+const METHODS = ['ping', 'GetStatus', 'PullImages', 'GetTaskStatus', 'CheckRegistry', 'PlanImages'];
 
 /** Payloads that a careless caller may send. */
 const ODD_PAYLOADS: readonly string[] = [
@@ -40,7 +40,7 @@ async function callOften(stage: Stage): Promise<string> {
     await sleep(50);
   }
   const statuses = (await Promise.all(calls)).map(({ status }) => status);
-  // GetTaskStatus needs its correlationId, and CheckRegistry is not in this version.
+  // GetTaskStatus needs its correlationId, and PlanImages is not in this version.
   expect(new Set(statuses)).toEqual(new Set([200, 202, 400, 501]));
   return `${calls.length} calls, ${statuses.length} answers`;
 }

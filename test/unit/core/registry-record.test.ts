@@ -88,6 +88,7 @@ describe('a login', () => {
 
   it('that failed is tried now on demand, and one that nobody doubts is not', () => {
     expect(toLoginDueMs(loginDemanded(login(begin(), REFUSED), NOW_MS))).toBe(NOW_MS);
+    expect(loginDemanded(login(begin(), REFUSED, REFUSED), NOW_MS).attempts).toBe(0);
     const accepted = login(begin(), byFirst);
     expect(loginDemanded(accepted, NOW_MS)).toBe(accepted);
   });
