@@ -14,15 +14,15 @@ const join = (large: number, largeUnit: string, small: number, smallUnit: string
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
-/** A size for people, in powers of 1,000: `483 MB`, `1.2 GB`. */
+/** A size for people, in powers of 1,000 and three digits: `483 MB`, `42.5 MB`, `1.2 GB`. */
 export function formatBytes(bytes: number): string {
   let value = Math.max(bytes, 0);
   let unit = 0;
-  while (Math.round(value) >= 1000 && unit < UNITS.length - 1) {
+  while (value >= 999.5 && unit < UNITS.length - 1) {
     value /= 1000;
     unit += 1;
   }
-  const digits = unit > 0 && value < 9.95 && bytes > 0 ? 1 : 0;
+  const digits = unit > 0 && value < 99.95 ? 1 : 0;
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 

@@ -1,19 +1,6 @@
 import { html } from '#web/html';
 import type { Html } from '#web/html';
 
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
-
-/** For people: `104.9 MB`; in steps of 1000, as images' sizes are told elsewhere. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${UNITS[unit]}`;
-}
-
 /** For people: `42 s`, `3 min 5 s`, `25 min`, `3 h 5 min`, `2 d 3 h`. */
 export function formatDuration(seconds: number): string {
   const minutes = Math.floor(seconds / 60);

@@ -1,5 +1,6 @@
+import { formatBytes } from '#core/format';
 import type { ImageStatus } from '#core/status';
-import { formatBytes, formatDuration, formatMoment } from '#web/format';
+import { formatDuration, formatMoment } from '#web/format';
 import { html, NOTHING } from '#web/html';
 import type { Html } from '#web/html';
 import { toRow } from '#web/table';

@@ -1,7 +1,8 @@
+import { formatBytes } from '#core/format';
 import type { Overview } from '#core/overview';
 import { FAILURES } from '#core/reason';
 import type { FailureReason } from '#core/reason';
-import { formatBytes, formatCount, formatMoment } from '#web/format';
+import { formatCount, formatMoment } from '#web/format';
 import { html, NOTHING } from '#web/html';
 import type { Html } from '#web/html';
 

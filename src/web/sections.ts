@@ -1,6 +1,7 @@
+import { formatBytes } from '#core/format';
 import type { Neighbour, Overview } from '#core/overview';
 import type { RegistryStatus } from '#core/status';
-import { formatBytes, formatMoment } from '#web/format';
+import { formatMoment } from '#web/format';
 import type { Headline } from '#web/headline';
 import { html, NOTHING } from '#web/html';
 import type { Html } from '#web/html';

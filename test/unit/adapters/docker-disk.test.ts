@@ -6,7 +6,7 @@ import { answerJson, startStubEngine } from '#test/unit/adapters/stub-engine';
 
 vi.mock('node:fs/promises', async (importOriginal) => ({
   ...(await importOriginal<typeof FileSystem>()),
-  statfs: vi.fn<typeof FileSystem.statfs>(),
+  statfs: vi.fn<(path: string) => Promise<unknown>>(),
 }));
 
 test('a disk that hangs holds nobody up, and is asked once', async () => {

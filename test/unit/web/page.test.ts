@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FAILURES } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import type { ImageStatus } from '#core/status';
-import { formatBytes, formatDuration, formatMoment } from '#web/format';
+import { formatDuration, formatMoment } from '#web/format';
 import { toHeadline } from '#web/headline';
 import { html } from '#web/html';
 import { formatPage } from '#web/page';
@@ -30,19 +30,6 @@ describe('HTML', () => {
       '<b>1</b><i>2</i><i>3</i>',
     );
   });
-});
-
-it.each([
-  [0, '0 B'],
-  [999, '999 B'],
-  [1000, '1.0 kB'],
-  [999_400, '999 kB'],
-  [999_500, '1.0 MB'],
-  [104_857_600, '105 MB'],
-  [3.65e9, '3.6 GB'],
-  [5e15, '5000 TB'],
-])('%d bytes are told as %s', (bytes, text) => {
-  expect(formatBytes(bytes)).toBe(text);
 });
 
 it.each([
