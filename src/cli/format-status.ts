@@ -18,7 +18,9 @@ export function formatStatus(status: StatusDocument, nowMs: number): string {
       ? ''
       : formatTable([['IMAGE', 'STATE', '', 'REFERENCE'], ...images.map((entry) => toImageRow(...entry))]),
     ...registries.flatMap(([name, entry]) => formatTrouble(name, entry)),
-    ...images.flatMap(([name, entry]) => formatTrouble(name, entry, toRetry(entry, nowMs))),
+    ...images
+      .filter(([, entry]) => !isOfRegistry(entry, status.registries))
+      .flatMap(([name, entry]) => formatTrouble(name, entry, toRetry(entry, nowMs))),
     formatSummary(status.summary, nowMs),
   ];
   return blocks.filter((block) => block !== '').join('\n');
@@ -64,6 +66,12 @@ function toRetry({ attempts = 0, retryAt }: ImageEntry, nowMs: number): string {
   ].filter((part) => part !== '');
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
+
+/** Whether the registry's own trouble says it already: once, and not for each of its images. */
+const isOfRegistry = ({ reason, message }: ImageEntry, registries: StatusDocument['registries']): boolean =>
+  Object.values(registries).some(
+    (registry) => registry.reason === reason && registry.message === message && reason !== undefined,
+  );
 
 /** What is wrong and what to do; nothing for what merely waits its turn. */
 function formatTrouble(

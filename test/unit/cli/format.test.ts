@@ -64,38 +64,9 @@ const STATUS: StatusDocument = {
   },
 };
 
-<<<<<<< HEAD
 it('the status is tables of registries and images, then what to do, then a summary, as docs/command-line.md shows it', () => {
   const [, sample] = /```text\n([^]+?)```/.exec(readFileSync('docs/command-line.md', 'utf8')) ?? [];
   expect(sample).toBe(formatStatus(STATUS, NOW_MS));
-=======
-it('the status is tables of registries and images, then what to do, then a summary', () => {
-  expect(formatStatus(STATUS, NOW_MS)).toBe(
-    `connected-registry-puller 1.0.0, Docker 28.5.2 on linux/amd64, desired version 42
-Desired properties: images.wrong.image: the repository must be lower-case
-
-REGISTRY  ADDRESS           LOGIN
-plant     127.0.0.1:8000    Succeeded, password2
-far       far.example:5000  Failed, Unauthorized
-
-IMAGE      STATE                                                  REFERENCE
-analytics  Pulled   105 MB                                        127.0.0.1:8000/acme/analytics:2
-camera     Pulling  ████████░░░░░░░░░░░░  40 % 41.9 MB of 105 MB  127.0.0.1:8000/acme/camera:1.4
-gate       Waiting  Queued                                        far.example:5000/gate:1
-missing    Failed   NotFound                                      127.0.0.1:8000/acme/none:1
-
-far: Unauthorized
-  unauthorized: Incorrect Password
-  → Check it.
-
-missing: NotFound (3 attempts, next in 4 min 30 s)
-  manifest unknown
-  → Check repository and tag.
-
-Not ready: 1 of 4 images pulled; 1 being pulled, about 1 min 35 s left; 1 waiting; 1 failed
-`,
-  );
->>>>>>> 454db23 (core: tell sizes by one function)
 });
 
 it('the status of a module that is ready, or knows nothing yet, says so', () => {
@@ -166,4 +137,17 @@ it('a table has columns as wide as their widest cell, and no blanks at the end',
       ['ü', 'c'],
     ]),
   ).toBe('a     b\nlong\nü     c\n');
+});
+
+it('a failed login is told once, and not for each image of its registry', () => {
+  const { reason = '', message = '' } = STATUS.registries['office'] ?? {};
+  const entry = {
+    image: '127.0.0.1:8001/app:1',
+    phase: 'Failed',
+    reason,
+    message,
+    advice: 'Check it.',
+  } as const;
+  const text = formatStatus({ ...STATUS, images: { one: entry, two: entry } }, NOW_MS);
+  expect(text.split(message)).toHaveLength(2);
 });
