@@ -1,0 +1,116 @@
+import type { RemoteManifest } from '#agent/ports';
+import type { Credential } from '#core/desired-state';
+import type { Platform } from '#core/platform';
+import type { AgentError } from '#core/reason';
+import type { Reference } from '#core/reference';
+
+/**
+ * What is asked of the relay: a read-only registry on loopback that the engine pulls from, and that fetches from the real
+ * registry as the engine asks. Every failure is an `AgentError`; an aborted signal rejects with its reason.
+ */
+export interface Relay {
+  /** Where engines on this device reach it, or why they do not: it is off, or its port is taken (tried again every 30 s). */
+  readonly standing: RelayStanding;
+
+  /** Serves until the signal aborts. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+
+  /** Proves an access to its registry, from the module itself. */
+  login(access: RegistryAccess, signal: AbortSignal): Promise<{ readonly isPlainHttp: boolean }>;
+
+  /** The digest that the registry serves for a reference now, and the platforms it holds, as the module itself is told. */
+  fetchManifest(reference: Reference, access: RegistryAccess, signal: AbortSignal): Promise<RemoteManifest>;
+
+  /**
+   * What an image holds for one platform. The manifests are kept for a while, so that an engine's questions right after
+   * need no second request. Throws `PlatformMismatch` where it holds nothing for it.
+   */
+  fetchContent(question: ContentQuestion): Promise<ImageContent>;
+
+  /** Serves one image to whoever knows the name, until it is ended. The name leads nowhere while the relay is off. */
+  offer(request: OfferRequest): Offer;
+
+  /** A name under which nothing is served: that somebody asked for it shows that the engine reaches the relay. */
+  offerProbe(): RelayProbe;
+
+  /** Of all that comes from registries together; 0 = no limit. */
+  setRate(bytesPerSecond: number): void;
+
+  /** Forgets what is kept of all blobs but these. */
+  keepOnly(digests: ReadonlySet<string>): Promise<void>;
+}
+
+export type RelayStanding =
+  | {
+      readonly kind: 'serving';
+      /** For instance `127.0.0.1:5010`. */
+      readonly address: string;
+    }
+  | { readonly kind: 'off'; readonly why: string };
+
+/** How one registry is reached, and as whom. */
+export interface RegistryAccess {
+  /** `host[:port]` as the engine on the host reaches it. */
+  readonly address: string;
+  /** Undefined: as everybody. */
+  readonly credential: Credential | undefined;
+  /** PEM certificates that are trusted besides the well-known ones; with them plain HTTP is never spoken. */
+  readonly ca?: string | undefined;
+}
+
+export interface ContentQuestion {
+  /** Asked by its digest where it has one. */
+  readonly reference: Reference;
+  readonly access: RegistryAccess;
+  /** The engine's own. */
+  readonly platform: Platform;
+  /** As the operator has it; undefined: the engine's own. */
+  readonly wanted: Platform | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface ImageContent {
+  /** What the registry serves under the reference: of an index, or of a manifest. */
+  readonly digest: string;
+  /** All that it holds. */
+  readonly platforms: readonly Platform[];
+  readonly config: { readonly digest: string; readonly sizeBytes: number };
+  /** From the bottom up. */
+  readonly layers: readonly ImageLayer[];
+}
+
+export interface ImageLayer {
+  readonly digest: string;
+  /** As it is fetched, compressed. */
+  readonly sizeBytes: number;
+  /** Of the unpacked layer, as the image configuration has it. */
+  readonly diffId: string;
+}
+
+export interface OfferRequest {
+  readonly reference: Reference;
+  /** Of the index or manifest that is served, under itself and under the tag of the reference. */
+  readonly digest: string;
+  readonly access: RegistryAccess;
+  /** Without a byte for so long the registry is given up. */
+  readonly stallTimeoutMs: number;
+  /** Told of bytes that came from the registry, as they come. */
+  readonly onFetched?: ((sizeBytes: number) => void) | undefined;
+}
+
+export interface Offer {
+  /** What the engine is to pull: the relay's own address, a name that nobody guesses, and the digest. */
+  readonly reference: Reference;
+  /** Whether anybody asked for it. */
+  readonly wasAsked: boolean;
+  /** Why the registry gave no more: the true cause of the engine's failed pull. Nothing is served once it is set. */
+  readonly failure: AgentError | undefined;
+  /** Ends what is being served. Can be called again. */
+  end(): void;
+}
+
+export interface RelayProbe {
+  readonly reference: Reference;
+  readonly wasAsked: boolean;
+  end(): void;
+}
