@@ -4,7 +4,8 @@ import type { Engine, InspectedImage, Log, PulledImage, PullRequest } from '#age
 import { formatPlatform, isPlatformMatch } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
-import { formatRepository, formatTagged } from '#core/reference';
+import { toPulledName } from '#core/presence';
+import { formatRepository } from '#core/reference';
 import type { Reference } from '#core/reference';
 
 /** What a pull needs of the engine. */
@@ -116,14 +117,6 @@ async function follow(
     if (message.kind === 'error') said = { ...said, failure: message.text };
   }
   return said;
-}
-
-/** The engine gives an image that is pulled by digest no tag. */
-function toPulledName(reference: Reference): string {
-  const { digest } = reference;
-  const tagged = formatTagged(reference);
-  if (digest === undefined && tagged !== undefined) return tagged;
-  return `${formatRepository(reference)}@${digest ?? ''}`;
 }
 
 function findFault(

@@ -86,7 +86,12 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
         inspect(queries, idOrReference, abortSignal).catch(insteadOf(404, undefined)),
       );
       if (image === undefined) return undefined;
-      return { ...toListedImage(image), platform: toPlatform(image.Os, image.Architecture, image.Variant) };
+      const { Os, Architecture, Variant, RootFS } = image;
+      return {
+        ...toListedImage(image),
+        platform: toPlatform(Os, Architecture, Variant),
+        diffIds: RootFS?.Layers ?? [],
+      };
     },
 
     async listImageIdsInUse(signal) {

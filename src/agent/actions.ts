@@ -5,11 +5,16 @@ import type { Observer } from '#agent/observe';
 import type { Herald } from '#agent/herald';
 import type { Clock, Engine, Log } from '#agent/ports';
 import { createPullTable } from '#agent/pulls';
-import type { PullTable, RegistryAccess } from '#agent/pulls';
+import type { PullTable } from '#agent/pulls';
+import { createMeasures } from '#agent/measures';
+import type { Measures } from '#agent/measures';
+import type { RegistryAccess } from '#agent/relay-port';
+import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
 import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
+import { isRelayName } from '#core/retention';
 import { toCredential, toCredentials } from '#core/registry-record';
 import type { Login, LoginOutcome, RegistryRecord } from '#core/registry-record';
 import type { Tally } from '#core/tally';
@@ -19,6 +24,7 @@ import type { Action, Running } from '#core/world';
 export interface Actions {
   readonly running: Running;
   readonly pulls: PullTable;
+  readonly measures: Measures;
   start(action: Action): void;
   /** Ends every pull in flight and resolves when all actions have ended. */
   stop(): Promise<void>;
@@ -26,6 +32,7 @@ export interface Actions {
 
 export interface ActionDeps {
   readonly engine: Engine;
+  readonly transports: Transports;
   readonly observer: Observer;
   readonly book: Book;
   readonly herald: Pick<Herald, 'attempted' | 'pulled'>;
@@ -43,23 +50,29 @@ const REFUSED_MS = 15 * 60_000;
 
 /** Makes the table of actions, empty. */
 export function createActions(deps: ActionDeps): Actions {
-  const { engine, observer, log, tally, toMoment } = deps;
-  const pulls = createPullTable(deps);
+  const { engine, transports, observer, log, tally, toMoment } = deps;
+  const measures = createMeasures(deps);
+  const pulls = createPullTable({ ...deps, measures });
   const sets = {
     checks: new Set<string>(),
     logins: new Set<string>(),
     tags: new Set<string>(),
     removals: new Set<string>(),
   };
+  const measuring = new Map<string, number>();
   const refusals = new Set<string>();
   const underWay = new Set<Promise<void>>();
   const stopped = new AbortController();
 
   function run(set: Set<string>, key: string, work: () => Promise<void>): void {
     set.add(key);
+    trackTo(work, () => set.delete(key));
+  }
+
+  function trackTo(work: () => Promise<void>, end: () => void): void {
     track(
       work().finally(() => {
-        set.delete(key);
+        end();
         deps.ring();
       }),
     );
@@ -98,7 +111,8 @@ export function createActions(deps: ActionDeps): Actions {
     let refusal: AgentError | undefined;
     for (const credential of credentials.length === 0 ? [undefined] : credentials) {
       try {
-        await engine.login(record.registry.address, credential, stopped.signal);
+        const { address, ca } = record.registry;
+        await transports.login({ address, credential, ca }, stopped.signal);
         return { kind: 'accepted', ...(credential === undefined ? {} : { credential: credential.name }) };
       } catch (error) {
         const failure = AgentError.of(error);
@@ -116,9 +130,10 @@ export function createActions(deps: ActionDeps): Actions {
     const { key } = record;
     if (record.attempts + record.checkFailures > 0) tally.count('retries_total', { action: 'check' });
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
-    const { credential } = toAccess(deps.book, spec);
+    const access = toAccess(deps.book, spec);
+    const { credential } = access;
     try {
-      const manifest = await engine.fetchManifest(spec.reference, credential, stopped.signal);
+      const manifest = await transports.fetchManifest(spec.reference, access, stopped.signal);
       if (isCurrent())
         outcomes.takeManifest(deps.book, name, manifest, { ...toMoment(), engine: observer.info?.platform });
     } catch (error) {
@@ -129,6 +144,26 @@ export function createActions(deps: ActionDeps): Actions {
       if (checkFailures > 0 || known !== undefined) log.debug(fields, 'tag not compared again');
       else log.info(fields, 'tag not compared with the registry; what is here stays, and it is asked again');
       outcomes.takeCheckFailed(deps.book, name, failure, toMoment());
+    }
+  }
+
+  async function measure(name: string): Promise<void> {
+    const spec = book.toSpec(deps.book, name);
+    const key = deps.book.images.get(name)?.key;
+    if (spec === undefined) return;
+    const access = toAccess(deps.book, spec);
+    const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
+    try {
+      const known = await measures.measure(spec, access, stopped.signal);
+      if (known !== undefined && isCurrent()) deps.book.contents.set(name, known);
+    } catch (error) {
+      const failure = AgentError.of(error);
+      if (!isCurrent() || outcomes.isRefusalOutdated(deps.book, name, failure, access.credential)) return;
+      const { reason, message } = failure;
+      tally.count('pulls_total', { result: 'failed' });
+      tally.count('pull_failures_total', { reason });
+      outcomes.takeFailed(deps.book, name, failure, toMoment());
+      log.debug({ image: name, reason, error: message }, 'not known what the image holds; will ask again');
     }
   }
 
@@ -150,7 +185,8 @@ export function createActions(deps: ActionDeps): Actions {
     try {
       if (await engine.untag(reference, stopped.signal)) {
         deps.book.owned.delete(reference);
-        log.info({ reference }, 'unlisted image removed');
+        if (isRelayName(reference)) log.debug({ reference }, 'name of an ended pull removed');
+        else log.info({ reference }, 'unlisted image removed');
         return;
       }
       track(putOff(reference));
@@ -174,13 +210,20 @@ export function createActions(deps: ActionDeps): Actions {
 
   return {
     pulls,
-    running: { pulls: pulls.running, ...sets, refusals },
+    measures,
+    running: { pulls: pulls.running, ...sets, measures: measuring, refusals },
     start(action) {
       switch (action.kind) {
         case 'login':
           return run(sets.logins, action.registry, () => login(action.registry));
         case 'check':
           return run(sets.checks, action.name, () => check(action.name));
+        case 'measure':
+          measuring.set(action.name, deps.clock.nowMs());
+          return trackTo(
+            () => measure(action.name),
+            () => measuring.delete(action.name),
+          );
         case 'tag':
           return run(sets.tags, action.name, () => tag(action.name, action.id, action.targets));
         case 'remove':
@@ -213,8 +256,12 @@ const toFailure = ({ reason, message }: AgentError): { reason: AgentError['reaso
 });
 
 /** How to speak to an image's registry; a pull from one that is not listed is anonymous. */
-function toAccess({ registries }: Book, { registry }: ImageSpec): RegistryAccess {
+export function toAccess(
+  { registries }: Pick<Book, 'registries'>,
+  { reference, registry }: Pick<ImageSpec, 'reference' | 'registry'>,
+): RegistryAccess {
+  const address = reference.registry;
   const record = registry === undefined ? undefined : registries.get(registry);
-  if (record === undefined) return { credential: undefined };
-  return { credential: toCredential(record), ca: record.registry.ca };
+  if (record === undefined) return { address, credential: undefined };
+  return { address, credential: toCredential(record), ca: record.registry.ca };
 }

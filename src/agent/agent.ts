@@ -2,6 +2,7 @@ import { createActions } from '#agent/actions';
 import * as records from '#agent/book';
 import { createClockJumps } from '#agent/clock-jumps';
 import { createHerald } from '#agent/herald';
+import { createImagePlans } from '#agent/image-plans';
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
 import { meterEngine } from '#agent/metered-engine';
@@ -15,6 +16,9 @@ import { createOutlook, takeEnd, takeReady } from '#agent/outlook';
 import { createStatus } from '#agent/status';
 import { createSurroundings } from '#agent/surroundings';
 import { createTasks, toOutcome } from '#agent/tasks';
+import { createTransports } from '#agent/transports';
+import { toNeededDigests } from '#agent/measures';
+import type { Relay } from '#agent/relay-port';
 import { createWake } from '#agent/wake';
 import { toReported } from '#contract/reported';
 import { jitterMs } from '#core/backoff';
@@ -23,6 +27,7 @@ import type { LogLevel, Settings } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
 import type { Overview } from '#core/overview';
 import { plan } from '#core/plan';
+import { toRate } from '#core/pull-window';
 import type { Plan } from '#core/plan';
 import { toUnlisted } from '#core/retention';
 import { formatSet } from '#core/status';
@@ -33,6 +38,8 @@ import type { EngineView, Standing, World } from '#core/world';
 export interface AgentDeps {
   readonly hub: Hub;
   readonly engine: Engine;
+  /** Absent: it is off. */
+  readonly relay?: Relay;
   readonly probe: RegistryProber;
   readonly clock: Clock;
   readonly log: Log;
@@ -89,7 +96,8 @@ export function createAgent(deps: AgentDeps): Agent {
   const herald = createHerald({ ...deps, book, outlook, onTold: () => remembrance?.ring() });
   const { ring } = wake;
   const remember = async (): Promise<void> => remembrance?.saveNow();
-  const shared = { engine, observer, book, herald, clock, log, tally };
+  const transports = createTransports({ engine, relay: deps.relay, toSettings, clock, log });
+  const shared = { engine, transports, observer, book, herald, clock, log, tally };
   const actions = createActions({ ...shared, toMoment, ring, remember });
   const toStatus = createStatus({
     version: deps.version,
@@ -97,6 +105,7 @@ export function createAgent(deps: AgentDeps): Agent {
     book,
     pulls: actions.pulls,
     outlook,
+    transports,
     toInfo: () => observer.info,
     nowMs: clock.steadyMs,
   });
@@ -112,13 +121,27 @@ export function createAgent(deps: AgentDeps): Agent {
   const surroundings = createSurroundings({ hub, clock, tally, book, pulls, toStatus, toSettings });
   const tasks = createTasks(deps.createId);
   const isEngineAway = (): boolean => view?.kind === 'unavailable';
-  const methods = createMethods({ ...deps, engine, observer, book, tasks, toStatus, isEngineAway, ring });
+  const { measures } = actions;
+  const plans = createImagePlans({ book, engine, observer, pulls, relay: deps.relay, measures, clock });
+  const methods = createMethods({
+    ...deps,
+    engine,
+    observer,
+    book,
+    tasks,
+    toStatus,
+    plans,
+    isEngineAway,
+    ring,
+  });
 
   const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, herald, clock: steady, log });
   const intake = createIntake({ ...deps, book, outlook, remembrance });
 
   let view: EngineView | undefined;
   let looksFailed = 0;
+  /** What the relay was last told to keep. */
+  let keptKey: string | undefined;
   const recallAtMs = clock.steadyMs() + RECALL_AFTER_MS;
 
   function toSettings(): Settings {
@@ -164,7 +187,17 @@ export function createAgent(deps: AgentDeps): Agent {
       herald.evicted(name, digest);
     }
     const { running } = actions;
-    const world: World = { ...book, desired, nowMs: clock.nowMs(), engine: looked, freeBytes, running };
+    const { routes, isRelayOn } = transports;
+    const world: World = {
+      ...book,
+      desired,
+      nowMs: clock.nowMs(),
+      engine: looked,
+      freeBytes,
+      running,
+      routes,
+      isRelayOn,
+    };
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;
@@ -182,7 +215,10 @@ export function createAgent(deps: AgentDeps): Agent {
       }
       return true;
     }
-    if (looksFailed > 0) records.takeEngineBack(book);
+    if (looksFailed > 0) {
+      records.takeEngineBack(book);
+      transports.forgetReach();
+    }
     if (view?.kind === 'unavailable') log.info({}, 'the engine answers again');
     looksFailed = 0;
     return true;
@@ -199,6 +235,7 @@ export function createAgent(deps: AgentDeps): Agent {
     }
     outlook.standings = standings;
     surroundings.takeStandings(standings);
+    setUpRelay(planned.standings);
     outlook.lastDesiredVersion = book.desired?.version;
     takeReady(outlook, planned.isReady ? toSetDigest() : undefined, clock.nowMs());
     herald.look();
@@ -206,6 +243,16 @@ export function createAgent(deps: AgentDeps): Agent {
     reporter.ring();
     remembrance?.ring();
     return nextLook(planned.wakeAtMs);
+  }
+
+  /** The pace of the link, and what of the kept bytes is still of use. */
+  function setUpRelay(found: ReadonlyMap<string, Standing>): void {
+    deps.relay?.setRate(toRate(toSettings(), clock.nowMs()));
+    const needed = toNeededDigests(book, (name) => found.get(name)?.phase === 'Pulled');
+    const key = needed && [...needed].join(' ');
+    if (needed === undefined || key === keptKey) return;
+    keptKey = key;
+    void deps.relay?.keepOnly(needed);
   }
 
   function toSetDigest(): string {

@@ -1,4 +1,5 @@
 import type { DesiredState, ImageSpec } from '#core/desired-state';
+import type { KnownContent } from '#core/image-content';
 import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
 import { findImage, findNamed } from '#core/presence';
@@ -31,6 +32,8 @@ export interface Book {
   /** The same, of the pulls that were in flight when the module was killed, until the engine is seen. */
   readonly inherited: Map<string, Claim>;
   readonly stalledAddresses: Set<string>;
+  /** What images hold that are to be pulled, by name, where that was asked. */
+  readonly contents: Map<string, KnownContent>;
 }
 
 export function createBook(): Book {
@@ -43,6 +46,7 @@ export function createBook(): Book {
     claimed: new Map(),
     inherited: new Map(),
     stalledAddresses: new Set(),
+    contents: new Map(),
   };
 }
 
@@ -61,6 +65,7 @@ export function takeDesired(book: Book, desired: DesiredState, nowMs: number, is
     images.set(image.name, record.retriedBy(kept, latestMs));
   }
   replaceAll(book.images, images);
+  for (const [name, { key }] of book.contents) if (images.get(name)?.key !== key) book.contents.delete(name);
   const registries = new Map<string, RegistryRecord>();
   for (const [name, registry] of desired.registries) {
     const registryRecord = toRegistryRecord(book.registries.get(name), registry);

@@ -13,13 +13,17 @@ import type {
 import { createRegistryChecks } from '#agent/registry-checks';
 import { createRemovals } from '#agent/removals';
 import type { Tasks } from '#agent/tasks';
+import type { ImagePlans } from '#agent/image-plans';
 import { toCheckAnswer } from '#contract/check-answer';
+import { parseImages } from '#contract/desired-images';
+import { toPlanAnswer } from '#contract/plan-answer';
 import { toLine } from '#contract/findings';
 import {
   parseCancelPulls,
   parseCheckRegistry,
   parseGetStatus,
   parseGetTaskStatus,
+  parsePlanImages,
   parsePullImages,
   parseRemoveImages,
   PayloadError,
@@ -39,6 +43,7 @@ export interface MethodDeps {
   readonly engine: Engine;
   readonly observer: Observer;
   readonly probe: RegistryProber;
+  readonly plans: ImagePlans;
   readonly clock: Clock;
   readonly log: Log;
   readonly parentHostName: string | undefined;
@@ -134,6 +139,15 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     return { status: 200, payload: toCheckAnswer(found) };
   }
 
+  async function planImages(payload: unknown): Promise<MethodAnswer> {
+    const written = parsePlanImages(payload);
+    if (deps.isEngineAway()) return engineAway();
+    const registries = { valid: book.desired?.registries ?? new Map(), atFault: new Map() };
+    const context = { parentHostName: deps.parentHostName, registries };
+    const images = parseImages(written, context, { faults: [], unknownProperties: [] });
+    return { status: 200, payload: toPlanAnswer(await deps.plans.plan(images)) };
+  }
+
   async function removeImages(payload: unknown): Promise<MethodAnswer> {
     const { images: words } = parseRemoveImages(payload);
     const { desired, owned } = book;
@@ -158,7 +172,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     CancelPulls: cancelPulls,
     GetTaskStatus: getTaskStatus,
     CheckRegistry: checkRegistry,
-    PlanImages: notImplemented,
+    PlanImages: planImages,
     RemoveImages: removeImages,
   };
   return Object.fromEntries(
@@ -181,9 +195,6 @@ function answering(method: string, handle: Handle, log: Log): MethodHandler {
     }
   };
 }
-
-const notImplemented = (): MethodAnswer =>
-  failure(501, 'NotImplemented', 'This version of the module does not have this method.');
 
 const notDesired = (name: string): MethodAnswer =>
   failure(

@@ -1,5 +1,7 @@
 import type { Clock, Engine, EngineInfo } from '#agent/ports';
 import type { DesiredState } from '#core/desired-state';
+import { toLayerTree } from '#core/image-content';
+import type { LayerTree } from '#core/image-content';
 import type { Platform } from '#core/platform';
 import { toImageIndex, toNames } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
@@ -13,6 +15,8 @@ export interface Observer {
   readonly isStale: boolean;
   /** The id that a name had in the last listing; empty where it had none. */
   toId(name: string): string;
+  /** The layers of all images of the last listing; one inspection for each that was never inspected before. */
+  fetchLayers(signal: AbortSignal): Promise<LayerTree>;
   /** The engine said that something changed: the next look asks it again. */
   invalidate(): void;
   /** This module changed something in the engine: the next look asks again, and a look under way is stale. */
@@ -43,6 +47,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   let changes = 0;
   let changesAtListing = 0;
   const platforms = new Map<string, Platform>();
+  const layers = new Map<string, readonly string[]>();
 
   async function look(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView> {
     const engineInfo = (info ??= await engine.fetchInfo(signal));
@@ -56,7 +61,8 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     changesAtListing = changes;
     const images = await engine.listImages(signal);
     const ids = new Set(images.map(({ id }) => id));
-    for (const id of platforms.keys()) if (!ids.has(id)) platforms.delete(id);
+    for (const known of [platforms, layers])
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
     const listed = toImageIndex(images);
     last = listed;
     // What changed while the engine answered may or may not be in its answer.
@@ -64,12 +70,14 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     return listed;
   }
 
-  async function inspectNew(ids: readonly string[], signal: AbortSignal): Promise<void> {
-    const queue = ids.filter((id) => !platforms.has(id));
+  async function inspectNew(ids: Iterable<string>, signal: AbortSignal): Promise<void> {
+    const queue = [...ids].filter((id) => !platforms.has(id) || !layers.has(id));
     const worker = async (): Promise<void> => {
       for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
         const image = await engine.inspectImage(id, signal);
-        if (image !== undefined) platforms.set(id, image.platform);
+        if (image === undefined) continue;
+        platforms.set(id, image.platform);
+        layers.set(id, image.diffIds);
       }
     };
     await Promise.all(Array.from({ length: MAX_CONCURRENT_INSPECTIONS }, worker));
@@ -81,6 +89,11 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     },
     get isStale() {
       return changes !== changesAtListing;
+    },
+    async fetchLayers(signal) {
+      const images = [...(last?.byName.values() ?? []), ...(last?.nameless.values() ?? [])];
+      await inspectNew(new Set(images.map(({ id }) => id)), signal);
+      return toLayerTree(layers.values());
     },
     toId: (name) => last?.byName.get(name)?.id ?? '',
     invalidate() {

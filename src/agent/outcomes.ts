@@ -10,6 +10,7 @@ import { FAILURES } from '#core/reason';
 import type { AgentError, FailureReason } from '#core/reason';
 import { loggedIn } from '#core/registry-record';
 import type { LoginOutcome } from '#core/registry-record';
+import type { Transport } from '#core/route';
 import type { CancelCause } from '#core/world';
 
 /** How the outcome of each action changes the book. */
@@ -24,11 +25,17 @@ const SUSPICIOUS: ReadonlySet<FailureReason> = new Set([
 ]);
 
 /** A pull ended well. */
-export function takePulled(book: Book, name: string, pulled: PulledImage, moment: Moment): void {
+export function takePulled(
+  book: Book,
+  name: string,
+  pulled: PulledImage & { readonly transport: Transport },
+  moment: Moment,
+): void {
   const spec = toSpec(book, name);
   const before = book.images.get(name);
   if (spec === undefined || before === undefined) return;
   book.stalledAddresses.delete(spec.reference.registry);
+  book.contents.delete(name);
   book.images.set(name, record.pulled(before, pulled, moment));
 }
 

@@ -72,6 +72,8 @@ export interface EngineInfo {
 export interface InspectedImage extends ListedImage {
   /** Of several that it holds, the engine's own where that is among them. */
   readonly platform: Platform;
+  /** Of the unpacked layers, from the bottom up; empty where the engine does not say. */
+  readonly diffIds: readonly string[];
 }
 
 export interface RemoteManifest {

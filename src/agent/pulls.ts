@@ -1,17 +1,21 @@
 import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
-import type { PullRequest } from '#agent/ports';
+import type { Measures } from '#agent/measures';
+import type { RegistryAccess } from '#agent/relay-port';
+import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { ImageSpec } from '#core/desired-state';
+import type { ImageContent, KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
 import { toNames } from '#core/presence';
-import { foldLayer, NO_PROGRESS, sumBytes } from '#core/progress';
+import { foldLayer, sumBytes, toSized } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
 import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
 import type { Sample } from '#core/rate';
 import { AgentError } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { formatReference, formatRepository } from '#core/reference';
+import type { Transport } from '#core/route';
 import type { CancelCause, RunningPull } from '#core/world';
 
 /** The pulls in flight. */
@@ -22,9 +26,6 @@ export interface PullTable {
   cancel(name: string, cause: CancelCause): void;
 }
 
-/** How a registry is spoken to; nothing known of one that no entry lists. */
-export type RegistryAccess = Pick<PullRequest, 'credential' | 'ca'>;
-
 export interface Pull extends RunningPull {
   readonly progress: PullProgress;
   /** Of the last half minute; undefined while nothing comes. */
@@ -33,7 +34,11 @@ export interface Pull extends RunningPull {
 
 interface OwnPull extends Pull {
   readonly controller: AbortController;
+  transport: Transport;
   take(layerId: string, event: LayerEvent): void;
+  /** Bytes came from the registry, which the engine has not told of yet. */
+  advance(): void;
+  takeContent(known: KnownContent): void;
 }
 
 const toBytes = ({ progress }: Pull): number => sumBytes([progress]).downloadedBytes;
@@ -49,9 +54,14 @@ class PullCancelled extends Error {
   }
 }
 
+export interface PullDeps extends ActionDeps {
+  readonly measures: Measures;
+}
+
 /** Makes the table, empty. */
 export function createPullTable({
-  engine,
+  transports,
+  measures,
   observer,
   book: state,
   herald,
@@ -61,11 +71,12 @@ export function createPullTable({
   toMoment,
   ring,
   remember,
-}: ActionDeps): PullTable {
+}: PullDeps): PullTable {
   const running = new Map<string, OwnPull>();
 
-  function createPull(spec: ImageSpec): OwnPull {
-    let progress = NO_PROGRESS;
+  function createPull(spec: ImageSpec, content: KnownContent | undefined): OwnPull {
+    let known = content;
+    let progress = toSized(known?.missing ?? []);
     // Kept steady and told by the machine's clock: setting that clock makes no pull stall.
     const startedMs = clock.steadyMs();
     let advancedMs = startedMs;
@@ -77,6 +88,7 @@ export function createPullTable({
     return {
       key: toImageKey(spec),
       reference: spec.reference,
+      transport: transports.routes.get(spec.reference.registry)?.transport ?? 'engine',
       controller,
       get startedAtMs() {
         return toTime(startedMs);
@@ -94,6 +106,11 @@ export function createPullTable({
         const { totalBytes, downloadedBytes } = sumBytes([progress]);
         return totalBytes - downloadedBytes;
       },
+      get diskBytes() {
+        const { totalBytes, downloadedBytes } = sumBytes([progress]);
+        if (known === undefined || totalBytes === 0) return known?.diskBytes;
+        return Math.ceil((known.diskBytes * (totalBytes - downloadedBytes)) / totalBytes);
+      },
       get isCancelling() {
         return controller.signal.aborted;
       },
@@ -104,6 +121,17 @@ export function createPullTable({
         // The engine writes many lines a second.
         if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
       },
+      advance() {
+        advancedMs = clock.steadyMs();
+      },
+      takeContent(latest) {
+        known = latest;
+        for (const [layerId, layer] of toSized(latest.missing).layers) {
+          const { totalBytes } = layer;
+          if (totalBytes !== undefined)
+            progress = foldLayer(progress, layerId, { kind: 'sized', totalBytes });
+        }
+      },
     };
   }
 
@@ -111,7 +139,7 @@ export function createPullTable({
   const isCurrent = (name: string, { key }: Pull): boolean => state.images.get(name)?.key === key;
 
   async function start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void> {
-    const pull = createPull(spec);
+    const pull = createPull(spec, state.contents.get(name));
     const reference = formatReference(spec.reference);
     running.set(name, pull);
     if ((state.images.get(name)?.attempts ?? 0) > 0) tally.count('retries_total', { action: 'pull' });
@@ -123,18 +151,25 @@ export function createPullTable({
       await remember();
       const { signal } = pull.controller;
       const onLayer = pull.take;
-      const pulled = await engine.pull({
-        ...access,
+      const pulled = await transports.pull({
         reference: spec.reference,
+        access,
+        credential: access.credential,
+        ca: access.ca,
         platform: spec.platform,
+        engine: measures.toPlatform(),
+        stallTimeoutMs: (state.desired?.settings ?? DEFAULT_SETTINGS).stallTimeoutSeconds * 1000,
         signal,
         onLayer,
+        onTransport: (transport) => (pull.transport = transport),
+        onContent: (content) => void takeContent(name, spec, pull, content),
+        onFetched: pull.advance,
       });
       const references = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
       if (!pulled.wasPresent) book.own(state, name, references);
       if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
       const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
-      const { digest, sizeBytes, wasPresent } = pulled;
+      const { digest, sizeBytes, wasPresent, transport } = pulled;
       tally.count('pulls_total', { result: wasPresent ? 'unchanged' : 'succeeded' });
       if (!wasPresent) tally.observe('pull_duration_seconds', {}, durationMs / 1000);
       const bytes = toBytes(pull);
@@ -142,7 +177,10 @@ export function createPullTable({
       if (!wasPresent && isCurrent(name, pull)) {
         herald.pulled(name, { image: reference, digest, durationMs, bytes });
       }
-      log.info({ image: name, reference, digest, sizeBytes, durationMs, wasPresent }, 'image pulled');
+      log.info(
+        { image: name, reference, digest, sizeBytes, durationMs, transport, wasPresent },
+        'image pulled',
+      );
     } catch (error) {
       takeFailure(name, pull, access, error);
     } finally {
@@ -151,6 +189,24 @@ export function createPullTable({
       tally.count('downloaded_bytes_total', {}, toBytes(pull));
       observer.change();
       ring();
+    }
+  }
+
+  /** A tag may have moved since it was asked what it holds. */
+  async function takeContent(
+    name: string,
+    spec: ImageSpec,
+    pull: OwnPull,
+    content: ImageContent,
+  ): Promise<void> {
+    if (state.contents.get(name)?.content.digest === content.digest) return;
+    try {
+      const known = await measures.compare(spec, content, pull.controller.signal);
+      if (running.get(name) !== pull) return;
+      if (isCurrent(name, pull)) state.contents.set(name, known);
+      pull.takeContent(known);
+    } catch {
+      // Progress is told as the engine tells it, then.
     }
   }
 

@@ -1,5 +1,6 @@
 import type { RemoteManifest } from '#agent/ports';
 import type { Credential } from '#core/desired-state';
+import type { ImageContent } from '#core/image-content';
 import type { Platform } from '#core/platform';
 import type { AgentError } from '#core/reason';
 import type { Reference } from '#core/reference';
@@ -11,6 +12,9 @@ import type { Reference } from '#core/reference';
 export interface Relay {
   /** Where engines on this device reach it, or why they do not: it is off, or its port is taken (tried again every 30 s). */
   readonly standing: RelayStanding;
+
+  /** Whether what comes is kept on disk until the engine has it. */
+  readonly isKeeping: boolean;
 
   /** Serves until the signal aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
@@ -69,24 +73,6 @@ export interface ContentQuestion {
   readonly signal: AbortSignal;
 }
 
-export interface ImageContent {
-  /** What the registry serves under the reference: of an index, or of a manifest. */
-  readonly digest: string;
-  /** All that it holds. */
-  readonly platforms: readonly Platform[];
-  readonly config: { readonly digest: string; readonly sizeBytes: number };
-  /** From the bottom up. */
-  readonly layers: readonly ImageLayer[];
-}
-
-export interface ImageLayer {
-  readonly digest: string;
-  /** As it is fetched, compressed. */
-  readonly sizeBytes: number;
-  /** Of the unpacked layer, as the image configuration has it. */
-  readonly diffId: string;
-}
-
 export interface OfferRequest {
   readonly reference: Reference;
   /** Of the index or manifest that is served, under itself and under the tag of the reference. */
@@ -114,3 +100,5 @@ export interface RelayProbe {
   readonly wasAsked: boolean;
   end(): void;
 }
+
+export type { ImageContent, ImageLayer } from '#core/image-content';

@@ -1,9 +1,11 @@
 import type { Book } from '#agent/book';
 import type { Outlook } from '#agent/outlook';
 import type { PullTable } from '#agent/pulls';
+import type { Transports } from '#agent/transports';
 import type { EngineInfo } from '#agent/ports';
 import { formatPlatform } from '#core/platform';
-import { sumBytes } from '#core/progress';
+import { sumBytes, toSized } from '#core/progress';
+import type { PullProgress } from '#core/progress';
 import { addSample, toEtaSeconds } from '#core/rate';
 import type { Sample } from '#core/rate';
 import { countPhases, toImageStatus, toRegistryStatus } from '#core/status';
@@ -15,12 +17,24 @@ export interface StatusSource {
   readonly book: Book;
   readonly pulls: PullTable;
   readonly outlook: Outlook;
+  readonly transports: Pick<Transports, 'routes'>;
   readonly toInfo: () => EngineInfo | undefined;
   readonly nowMs: () => number;
 }
 
+/** Of `lastDesiredStatus.description`, in characters. */
+const MAX_DESCRIPTION_LENGTH = 1000;
+
 /** Makes the function that says how everything stands at the moment it is called. */
-export function createStatus({ book, pulls, outlook, toInfo, nowMs, ...self }: StatusSource): () => Status {
+export function createStatus({
+  book,
+  pulls,
+  outlook,
+  transports,
+  toInfo,
+  nowMs,
+  ...self
+}: StatusSource): () => Status {
   let samples: readonly Sample[] = [];
 
   function toProgress(): Summary['progress'] {
@@ -28,10 +42,18 @@ export function createStatus({ book, pulls, outlook, toInfo, nowMs, ...self }: S
       samples = [];
       return undefined;
     }
-    const bytes = sumBytes([...pulls.running.values()].map(({ progress }) => progress));
+    const bytes = sumBytes([...toQueued(), ...[...pulls.running.values()].map(({ progress }) => progress)]);
     samples = addSample(samples, { atMs: nowMs(), bytes: bytes.downloadedBytes });
     const etaSeconds = toEtaSeconds(samples, bytes.totalBytes - bytes.downloadedBytes);
     return { ...bytes, ...(etaSeconds === undefined ? {} : { etaSeconds }) };
+  }
+
+  /** What waits for a place, as far as it is known what it holds. */
+  function* toQueued(): Generator<PullProgress> {
+    for (const [name, { missing }] of book.contents) {
+      if (outlook.standings.get(name)?.phase === 'Waiting' && !pulls.running.has(name))
+        yield toSized(missing);
+    }
   }
 
   function toImages(): Map<string, ImageStatus> {
@@ -39,19 +61,32 @@ export function createStatus({ book, pulls, outlook, toInfo, nowMs, ...self }: S
     for (const [name, desired] of book.desired?.images ?? []) {
       const standing = outlook.standings.get(name);
       if (standing === undefined) continue;
-      const { progress, bytesPerSecond } = pulls.running.get(name) ?? {};
-      const image = toImageStatus(desired, standing, book.images.get(name), progress);
+      const pull = pulls.running.get(name);
+      const { bytesPerSecond } = pull ?? {};
+      const image = toImageStatus(desired, standing, book.images.get(name), pull);
       const isPaced = standing.phase === 'Pulling' && bytesPerSecond !== undefined;
       images.set(name, isPaced ? { ...image, bytesPerSecond } : image);
     }
     return images;
   }
 
+  /** What is well, and still to be known, stands beside what is at fault. */
+  function toDesiredStatus(): Status['lastDesiredStatus'] {
+    const { lastDesiredStatus: found } = outlook;
+    const insecure = [...book.registries]
+      .filter(([, { registry }]) => transports.routes.get(registry.address)?.isPlainHttp === true)
+      .map(([name]) => `registryCredentials.${name}: speaks plain HTTP, images and password go in clear`);
+    if (found === undefined || insecure.length === 0) return found;
+    const description = [found.description, ...insecure].filter((part) => part !== '').join('; ');
+    return { ...found, description: description.slice(0, MAX_DESCRIPTION_LENGTH) };
+  }
+
   return () => {
     const info = toInfo();
     const images = toImages();
     const progress = toProgress();
-    const { ready, lastDesiredStatus, lastDesiredVersion } = outlook;
+    const { ready, lastDesiredVersion } = outlook;
+    const lastDesiredStatus = toDesiredStatus();
     return {
       ...(lastDesiredVersion === undefined ? {} : { lastDesiredVersion }),
       ...(lastDesiredStatus === undefined ? {} : { lastDesiredStatus }),
@@ -66,7 +101,12 @@ export function createStatus({ book, pulls, outlook, toInfo, nowMs, ...self }: S
         ...(progress === undefined ? {} : { progress }),
         ...(ready === undefined ? {} : { ready }),
       },
-      registries: new Map([...book.registries].map(([name, record]) => [name, toRegistryStatus(record)])),
+      registries: new Map(
+        [...book.registries].map(([name, record]) => [
+          name,
+          toRegistryStatus(record, transports.routes.get(record.registry.address)),
+        ]),
+      ),
       images,
     };
   };

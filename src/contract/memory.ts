@@ -21,6 +21,9 @@ const RememberedImage = z.object({
   pullRequest: z.number().exactOptional(),
   failure: z.object({ reason, message: z.string(), retryAtMs: timeMs.exactOptional() }).exactOptional(),
   seen: z.object({ digest: z.string().exactOptional(), sinceMs: timeMs }).exactOptional(),
+  pulledAs: z
+    .object({ id: z.string(), digest: z.string(), transport: z.enum(['engine', 'relay']) })
+    .exactOptional(),
 });
 
 const Heard = z.object({
@@ -66,6 +69,7 @@ export function toRemembered({
   pullRequest,
   failure,
   seen,
+  pulledAs,
 }: ImageRecord): Memory['images'][string] {
   return {
     key,
@@ -74,6 +78,7 @@ export function toRemembered({
     ...(pullRequest === undefined ? {} : { pullRequest }),
     ...(failure === undefined ? {} : { failure: { ...failure } }),
     ...(seen === undefined ? {} : { seen: { ...seen } }),
+    ...(pulledAs === undefined ? {} : { pulledAs: { ...pulledAs } }),
   };
 }
 

@@ -54,6 +54,13 @@ const RemoveImages = z.object({
     .max(1000, { error: 'must be at most 1,000 names or references' }),
 });
 
+const PlanImages = z.object({
+  schemaVersion,
+  images: z.record(z.string(), z.unknown(), {
+    error: 'must be images by name, as in properties.desired.images',
+  }),
+});
+
 const CheckRegistry = z.object({
   schemaVersion,
   registry: text('must be a name from properties.desired.registryCredentials').exactOptional(),
@@ -78,6 +85,10 @@ export const parseGetTaskStatus = (payload: unknown): z.infer<typeof GetTaskStat
 /** The payload of `RemoveImages`. @throws PayloadError */
 export const parseRemoveImages = (payload: unknown): z.infer<typeof RemoveImages> =>
   parse(RemoveImages, payload);
+
+/** The `images` of a `PlanImages` payload, as in the desired properties; each entry is read for itself. @throws PayloadError */
+export const parsePlanImages = (payload: unknown): Readonly<Record<string, unknown>> =>
+  parse(PlanImages, payload).images;
 
 /** What `CheckRegistry` asks about; `latest` where a repository comes without a tag. */
 export interface CheckRequest {

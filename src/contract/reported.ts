@@ -1,6 +1,7 @@
 import type { JsonObject } from '#core/merge-patch';
 import { FAILURES } from '#core/reason';
 import type { FailureReason } from '#core/reason';
+import type { Route } from '#core/route';
 import type { ImageStatus, RegistryStatus, Status, Summary } from '#core/status';
 import { twinSizeBytes } from '#core/twin-size';
 
@@ -49,7 +50,7 @@ export function toWhole({ registries, images, ...status }: Status): {
     registries: Object.fromEntries(
       [...registries].map(([name, registry]) => [
         name,
-        withAdvice(toRegistryEntry(registry, 'full'), registry.reason),
+        withRoute(withAdvice(toRegistryEntry(registry, 'full'), registry.reason), registry.route),
       ]),
     ),
   };
@@ -62,6 +63,11 @@ export function toWhole({ registries, images, ...status }: Status): {
 function withAdvice(entry: JsonObject, reason: string | undefined): JsonObject {
   if (reason === undefined || !Object.hasOwn(FAILURES, reason)) return entry;
   return { ...entry, advice: FAILURES[reason as FailureReason].advice };
+}
+
+/** How images of a registry come is told to whoever asks the device alone. */
+function withRoute(entry: JsonObject, route: Route | undefined): JsonObject {
+  return route === undefined ? entry : { ...entry, transport: route.transport, transportReason: route.why };
 }
 
 function toHead(status: Status): JsonObject {

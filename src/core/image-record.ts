@@ -4,6 +4,7 @@ import type { ImageSpec } from '#core/desired-state';
 import { formatPlatform } from '#core/platform';
 import type { FailureReason } from '#core/reason';
 import { formatReference } from '#core/reference';
+import type { Transport } from '#core/route';
 
 /** Why the last attempt failed, and when the next one is due. */
 export interface Failure {
@@ -19,6 +20,14 @@ export interface Demand {
   readonly force: boolean;
   /** Pulled outside the window too. */
   readonly anyTime: boolean;
+}
+
+/** What a pull brought. */
+export interface PulledAs {
+  readonly id: string;
+  /** That the registry served. */
+  readonly digest: string;
+  readonly transport: Transport;
 }
 
 /** What the agent remembers of one desired image between two passes. Every change of it is a function below. */
@@ -41,7 +50,7 @@ export interface ImageRecord {
   /** The digest that the registry serves, as last heard. */
   readonly servedDigest?: string;
   /** What the last pull brought. An engine may know an image without a registry's digest. */
-  readonly pulledAs?: { readonly id: string; readonly digest: string };
+  readonly pulledAs?: PulledAs;
   /** As last seen in the engine; absent while it is not there. */
   readonly seen?: { readonly digest?: string; readonly sinceMs: number };
   readonly evictions: number;
@@ -101,12 +110,18 @@ export function cancelled(record: ImageRecord): ImageRecord {
 /** A pull brought the image. */
 export function pulled(
   record: ImageRecord,
-  { id, digest }: { readonly id: string; readonly digest: string },
+  { id, digest, transport }: PulledAs,
   moment: Moment,
 ): ImageRecord {
   const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = settled(record, true);
   const seenNow = toSeen(record, digest, moment.nowMs);
-  return { ...rest, attempts: 0, pulledAs: { id, digest }, seen: seenNow, ...checkedNow(digest, moment) };
+  return {
+    ...rest,
+    attempts: 0,
+    pulledAs: { id, digest, transport },
+    seen: seenNow,
+    ...checkedNow(digest, moment),
+  };
 }
 
 /** An attempt failed; it is tried again after a backoff unless nothing but the operator helps. */

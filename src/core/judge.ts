@@ -8,7 +8,7 @@ import { FAILURES } from '#core/reason';
 import type { WaitingReason } from '#core/reason';
 import type { Reference } from '#core/reference';
 import { toLoginDueMs } from '#core/registry-record';
-import { isDiskLow } from '#core/world';
+import { toSpareBytes } from '#core/world';
 import type { Standing, World } from '#core/world';
 
 /** What should happen to one image, and what is told of it until then. */
@@ -16,6 +16,7 @@ export interface Judgement {
   readonly standing: Standing;
   readonly want?:
     | { readonly kind: 'pull' }
+    | { readonly kind: 'measure' }
     | { readonly kind: 'check' }
     | { readonly kind: 'tag'; readonly id: string; readonly targets: readonly Reference[] };
   /** A demand that has nothing left to do. */
@@ -125,8 +126,8 @@ function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: 
   if (desired.settings.paused) {
     return { standing: waiting('Paused', 'settings.paused is true.'), isSettled: false };
   }
-  const opensAtMs = demand?.anyTime === true ? undefined : world.opensAtMs;
-  if (failure !== undefined) return judgeFailed(name, failure, opensAtMs, world);
+  const opensAtMs = demand?.anyTime === true || isThrottled(spec, world) ? undefined : world.opensAtMs;
+  if (failure !== undefined) return judgeFailed({ name, spec, record }, failure, opensAtMs, world);
   const { pullWindow: window } = desired.settings;
   if (window !== undefined && opensAtMs !== undefined) {
     const message = `Pulls start at ${formatStart(window)}.`;
@@ -136,42 +137,72 @@ function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: 
   if (record.notBeforeMs !== undefined && record.notBeforeMs > nowMs) {
     return { standing: queued, isSettled: false, wakeAtMs: record.notBeforeMs };
   }
-  return toPullable(queued, world);
+  return toPullable({ name, spec, record }, queued, world);
 }
 
 /** It stays `Failed` until an attempt begins: a retry that waits for its turn is no better news. */
-function judgeFailed(name: string, failure: Failure, opensAtMs: number | undefined, world: World): Judgement {
+function judgeFailed(
+  candidate: Candidate,
+  failure: Failure,
+  opensAtMs: number | undefined,
+  world: World,
+): Judgement {
   const { retry } = FAILURES[failure.reason];
   // What a look at the registry's manifest can clear needs no pull, and so no window.
   const isChecked = retry === 'check' || retry === 'login';
   const retryAtMs = Math.max(failure.retryAtMs ?? 0, isChecked ? 0 : (opensAtMs ?? 0));
   const standing: Standing = { phase: 'Failed', ...failure, retryAtMs };
   if (retryAtMs > world.nowMs) return { standing, isSettled: true, wakeAtMs: retryAtMs };
-  if (!isChecked) return toPullable(standing, world);
+  if (!isChecked) return toPullable(candidate, standing, world);
   return {
     standing,
     isSettled: true,
-    ...(world.running.checks.has(name) ? {} : { want: { kind: 'check' } }),
+    ...(world.running.checks.has(candidate.name) ? {} : { want: { kind: 'check' } }),
   };
 }
 
-function toPullable(
-  standing: Standing,
-  { freeBytes, running, desired: { settings }, nowMs }: World,
-): Judgement {
-  if (isDiskLow(freeBytes, running, settings)) {
-    return {
-      standing: waiting('LowDisk', toLowDiskMessage(settings)),
-      isSettled: false,
-      wakeAtMs: nowMs + LOW_DISK_RECHECK_MS,
-    };
-  }
-  return { standing, isSettled: false, want: { kind: 'pull' } };
+/** An image that could be pulled. */
+interface Candidate {
+  readonly name: string;
+  readonly spec: ImageSpec;
+  readonly record: ImageRecord;
 }
 
+function toPullable(candidate: Candidate, standing: Standing, world: World): Judgement {
+  const { name, spec, record } = candidate;
+  const known = world.contents.get(name);
+  const isMeasured = known?.key === record.key;
+  if (!isMeasured && isRelayable(spec, world)) {
+    const isUnderWay = world.running.measures.has(name);
+    return { standing, isSettled: false, ...(isUnderWay ? {} : { want: { kind: 'measure' } }) };
+  }
+  const needBytes = isMeasured ? known.diskBytes : 0;
+  const spareBytes = toSpareBytes(world);
+  if (spareBytes >= needBytes && spareBytes >= 0)
+    return { standing, isSettled: false, want: { kind: 'pull' } };
+  return {
+    standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, needBytes)),
+    isSettled: false,
+    wakeAtMs: world.nowMs + LOW_DISK_RECHECK_MS,
+  };
+}
+
+/** Whether an image goes through the relay, or may: what it holds is asked of the registry first. */
+function isRelayable({ reference }: ImageSpec, { isRelayOn, routes, desired }: World): boolean {
+  if (!isRelayOn || desired.settings.transport === 'engine') return false;
+  return routes.get(reference.registry)?.transport !== 'engine';
+}
+
+/** Whether an image goes on outside the window, slowly: only the relay can do that. */
+const isThrottled = (spec: ImageSpec, world: World): boolean =>
+  (world.desired.settings.pullWindow?.outsideBytesPerSecond ?? 0) > 0 && isRelayable(spec, world);
+
 /** Holds no figure that changes by itself: the message is reported. */
-const toLowDiskMessage = ({ minFreeDiskMB }: Settings): string =>
-  `The engine's disk has less than ${minFreeDiskMB} MB (minFreeDiskMB) to spare.`;
+function toLowDiskMessage({ minFreeDiskMB }: Settings, needBytes: number): string {
+  if (needBytes === 0) return `The engine's disk has less than ${minFreeDiskMB} MB (minFreeDiskMB) to spare.`;
+  const needMB = Math.ceil(needBytes / 1_000_000);
+  return `This image needs ${needMB} MB on the engine's disk, and ${minFreeDiskMB} MB (minFreeDiskMB) must stay free.`;
+}
 
 const formatStart = ({ startMinute, timeZone }: PullWindow): string => {
   const twoDigits = (value: number): string => String(value).padStart(2, '0');

@@ -2,9 +2,11 @@ import type { DesiredImage, ImageSpec } from '#core/desired-state';
 import { toImageKey } from '#core/image-record';
 import { judge, toCourt } from '#core/judge';
 import type { Court, Judgement } from '#core/judge';
+import { nextClosingMs, nextOpeningMs } from '#core/pull-window';
 import { formatReference, formatTagged } from '#core/reference';
-import { planRemovals } from '#core/retention';
+import { planRelayNames, planRemovals } from '#core/retention';
 import { toLoginDueMs } from '#core/registry-record';
+import { toSpareBytes } from '#core/world';
 import type { Action, CancelCause, RunningPull, Standing, World } from '#core/world';
 
 /** What to do now, where each image stands, and when to look again if nothing rings before. */
@@ -23,6 +25,9 @@ export interface Plan {
 /** Manifest requests in flight at once; they are small, and the registry may stand at the end of a poor link. */
 const MAX_CONCURRENT_CHECKS = 4;
 
+/** A registry that takes longer to say what an image holds keeps no other image from being pulled. */
+const MEASURE_GRACE_MS = 2000;
+
 /**
  * Decides everything at once. Pure: the same world gives the same plan.
  *
@@ -39,8 +44,10 @@ export function plan(world: World): Plan {
     ...planLogins(world),
     ...planTags(judgements),
     ...planChecks(judgements, world),
+    ...planMeasures(judgements, world),
     ...(cancels.length > 0 || isCancelling(world) ? [] : planPulls(judgements, world)),
     ...planRemovals(world),
+    ...planRelayNames(world, (name) => judgements.get(name)?.standing.phase === 'Pulled'),
   ];
   const all = [...judgements.values()];
   const wakeAtMs = Math.min(...toWakeTimes(all, world), ...toStallTimes(actions, world));
@@ -76,9 +83,12 @@ function planCancels(world: World): Action[] {
   }
   // The engine lets a pull that shares a layer with a stalled one hang on to it, and the stalled one keep its
   // download slots: only ending all of them frees the engine.
-  const isStalled = [...causes.values()].includes('Stalled');
-  return running.flatMap(([name]) => {
-    const cause = causes.get(name) ?? (isStalled ? 'Requeued' : undefined);
+  // Through the relay a stalled one ends alone: what it held is let go with its connection.
+  const isStalled = running.some(
+    ([name, { transport }]) => transport === 'engine' && causes.get(name) === 'Stalled',
+  );
+  return running.flatMap(([name, { transport }]) => {
+    const cause = causes.get(name) ?? (isStalled && transport === 'engine' ? 'Requeued' : undefined);
     return cause === undefined ? [] : [{ kind: 'cancel', name, cause }];
   });
 }
@@ -117,22 +127,48 @@ function planChecks(judgements: ReadonlyMap<string, Judgement>, { running }: Wor
   return wanted.slice(0, free).map(([name]) => ({ kind: 'check', name }));
 }
 
+/** What images hold is asked in the order in which they are pulled. */
+function planMeasures(judgements: ReadonlyMap<string, Judgement>, world: World): Action[] {
+  const free = Math.max(MAX_CONCURRENT_CHECKS - world.running.measures.size, 0);
+  return toCandidates(judgements, 'measure', world)
+    .slice(0, free)
+    .map(({ name }) => ({ kind: 'measure', name }));
+}
+
+/** Desired images of which something is wanted, higher priority first, then by name. */
+function toCandidates(
+  judgements: ReadonlyMap<string, Judgement>,
+  kind: 'measure' | 'pull',
+  { desired }: World,
+): readonly { readonly name: string; readonly spec: ImageSpec }[] {
+  return [...desired.images.values()]
+    .filter((image) => image.kind === 'image')
+    .filter(({ name }) => judgements.get(name)?.want?.kind === kind)
+    .toSorted((a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1));
+}
+
+/** Until when pulls wait for what is being asked of registries: a moment, so that they begin in the right order. */
+const toHoldEndMs = ({ running }: World): number =>
+  Math.max(...[...running.measures.values()].map((startedAtMs) => startedAtMs + MEASURE_GRACE_MS), 0);
+
 function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Action[] {
   const { running, desired, stalledAddresses } = world;
   const isStalled = (spec: ImageSpec): boolean => stalledAddresses.has(spec.reference.registry);
-  const candidates = [...desired.images.values()]
-    .filter((image) => image.kind === 'image')
-    .filter(({ name }) => judgements.get(name)?.want?.kind === 'pull')
-    .toSorted((a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1));
+  if (toHoldEndMs(world) > world.nowMs) return [];
+  const candidates = toCandidates(judgements, 'pull', world);
   const healthy = candidates.filter(({ spec }) => !isStalled(spec));
   // A registry that let a pull stall gets one place, and only while no other registry has something to do.
   const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);
   const pulling = new Set([...running.pulls.values()].flatMap(({ reference }) => toTargets(reference)));
   const actions: Action[] = [];
+  let spareBytes = toSpareBytes(world);
   for (const { name, spec } of eligible) {
     if (running.pulls.size + actions.length >= desired.settings.maxConcurrentPulls) break;
     const targets = toTargets(spec.reference);
     if (targets.some((target) => pulling.has(target))) continue;
+    const needBytes = world.contents.get(name)?.diskBytes ?? 0;
+    if (needBytes > spareBytes) continue;
+    spareBytes -= needBytes;
     for (const target of targets) pulling.add(target);
     actions.push({ kind: 'pull', name });
   }
@@ -149,10 +185,16 @@ function* toWakeTimes(judgements: readonly Judgement[], world: World): Generator
   const { running, registries, nowMs } = world;
   const { stallTimeoutSeconds, pullTimeoutSeconds } = world.desired.settings;
   for (const { wakeAtMs } of judgements) if (wakeAtMs !== undefined) yield wakeAtMs;
+  const holdEndMs = toHoldEndMs(world);
+  if (holdEndMs > nowMs) yield holdEndMs;
   for (const pull of running.pulls.values()) {
     if (pull.isCancelling) continue;
     yield pull.advancedAtMs + stallTimeoutSeconds * 1000;
     yield pull.startedAtMs + pullTimeoutSeconds * 1000;
+  }
+  const { pullWindow: window } = world.desired.settings;
+  if (window !== undefined && window.outsideBytesPerSecond > 0 && world.isRelayOn) {
+    yield nextClosingMs(window, nowMs) ?? nextOpeningMs(window, nowMs);
   }
   for (const [name, record] of registries) {
     const dueMs = toLoginDueMs(record);
@@ -170,6 +212,7 @@ export function formatAction(action: Action): string {
     case 'login':
       return `login ${action.registry}`;
     case 'check':
+    case 'measure':
     case 'pull':
       return `${action.kind} ${action.name}`;
     case 'cancel':

@@ -81,7 +81,8 @@ export function findImage(
   const tagged = formatTagged(reference);
   const repository = formatRepository(reference);
   const name = reference.digest === undefined ? tagged : `${repository}@${reference.digest}`;
-  const image = name === undefined ? undefined : index.byName.get(name);
+  const named = name === undefined ? undefined : index.byName.get(name);
+  const image = named ?? findByTag(reference, index, known);
   if (image === undefined) return { kind: 'absent' };
   const inspected = platforms.get(image.id);
   const held = image.platforms ?? (inspected === undefined ? undefined : [inspected]);
@@ -98,6 +99,25 @@ export function findImage(
     tagged === undefined || reference.digest === undefined ? tagAs : [withoutDigest(reference), ...tagAs];
   const missingTags = names.filter((target) => index.byName.get(formatTagged(target) ?? '')?.id !== image.id);
   return { kind: 'present', image, ...(digest === undefined ? {} : { digest }), missingTags };
+}
+
+/** The image that a pull brought by a digest, where the engine could be given its tag alone. */
+function findByTag(
+  reference: Reference,
+  { byName }: ImageIndex,
+  { pulledAs }: Pick<ImageRecord, 'pulledAs'>,
+): ListedImage | undefined {
+  const image = byName.get(formatTagged(reference) ?? '');
+  const isBrought = image?.id === pulledAs?.id && reference.digest === pulledAs?.digest;
+  return reference.digest !== undefined && isBrought ? image : undefined;
+}
+
+/** The name that a pull gives: the engine gives an image that is pulled by digest no tag. */
+export function toPulledName(reference: Reference): string {
+  const { digest } = reference;
+  const tagged = formatTagged(reference);
+  if (digest === undefined && tagged !== undefined) return tagged;
+  return `${formatRepository(reference)}@${digest ?? ''}`;
 }
 
 /** The names under which a desired image stands in the engine, all of them. */

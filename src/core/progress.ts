@@ -1,14 +1,19 @@
+import type { ImageLayer } from '#core/image-content';
+
 /**
  * Progress of one pull, folded from the engine's lines about layers.
  *
  * The classic image store names a layer's size only when its download begins, so percent weighs layers of unknown
- * size as the mean of the known ones, and is held where a size that becomes known would make it fall.
+ * size as the mean of the known ones, and is held where a size that becomes known would make it fall. Where the relay
+ * has read the manifest, all sizes are known before.
  */
 
 /** One line of the engine's answer to a pull that speaks of a layer. */
 export type LayerEvent =
   | { readonly kind: 'present' }
   | { readonly kind: 'waiting' }
+  /** Its size is known before its download begins. */
+  | { readonly kind: 'sized'; readonly totalBytes: number }
   | { readonly kind: 'downloading'; readonly currentBytes: number; readonly totalBytes?: number }
   | { readonly kind: 'downloaded' }
   | { readonly kind: 'extracting'; readonly current: number; readonly total?: number }
@@ -73,11 +78,24 @@ export function foldLayer(progress: PullProgress, layerId: string, event: LayerE
   };
 }
 
+/** The progress of a pull of which nothing but its layers' sizes is known. */
+export function toSized(layers: Iterable<Pick<ImageLayer, 'digest' | 'sizeBytes'>>): PullProgress {
+  let progress = NO_PROGRESS;
+  for (const { digest, sizeBytes: totalBytes } of layers) {
+    progress = foldLayer(progress, toLayerId(digest), { kind: 'sized', totalBytes });
+  }
+  return progress;
+}
+
+/** What engines call a layer: the first twelve digits of its digest. */
+const toLayerId = (digest: string): string => digest.slice('sha256:'.length, 'sha256:'.length + 12);
+
 /** Bytes of several pulls together; a layer that they share is counted once. */
 export function sumBytes(pulls: Iterable<PullProgress>): { downloadedBytes: number; totalBytes: number } {
   const layers = new Map<string, { downloadedBytes: number; totalBytes: number }>();
   for (const pull of pulls) {
-    for (const [id, { downloadedBytes, totalBytes = 0 }] of pull.layers) {
+    for (const [id, { stage, downloadedBytes, totalBytes = 0 }] of pull.layers) {
+      if (stage === 'present') continue;
       const known = layers.get(id) ?? { downloadedBytes: 0, totalBytes: 0 };
       layers.set(id, {
         downloadedBytes: Math.max(known.downloadedBytes, downloadedBytes),
@@ -120,6 +138,8 @@ function toLayer(layer: LayerProgress, event: LayerEvent): LayerProgress {
       return { ...downloadedWhole(layer), stage: later(layer.stage, 'pulled'), extractedFraction: 1 };
     case 'present':
       return { ...layer, stage: later(layer.stage, 'present') };
+    case 'sized':
+      return { ...layer, totalBytes: event.totalBytes };
     case 'waiting':
     case 'retrying':
       return layer;

@@ -35,6 +35,31 @@ export function nextOpeningMs(window: PullWindow, nowMs: number): number {
   }
 }
 
+/** When pulls that run now are outside the window, milliseconds since 1970; undefined where that never comes. */
+export function nextClosingMs(window: PullWindow, nowMs: number): number | undefined {
+  if (isAlwaysOpen(window) || !isInsideWindow(window, nowMs)) return undefined;
+  const today = toLocalDay(nowMs, window.timeZone);
+  const spans = [today - 1, today, today + 1].map((day) => toSpan(window, day));
+  return Math.max(
+    ...spans
+      .filter(({ openMs, closeMs }) => openMs <= nowMs && nowMs < closeMs)
+      .map(({ closeMs }) => closeMs),
+  );
+}
+
+/** Bytes a second that may come through the relay now; 0 = no limit. */
+export function toRate(
+  {
+    pullWindow: window,
+    maxBytesPerSecond,
+  }: { readonly pullWindow?: PullWindow; readonly maxBytesPerSecond: number },
+  nowMs: number,
+): number {
+  const outside = window === undefined || isInsideWindow(window, nowMs) ? 0 : window.outsideBytesPerSecond;
+  if (outside === 0 || maxBytesPerSecond === 0) return outside || maxBytesPerSecond;
+  return Math.min(outside, maxBytesPerSecond);
+}
+
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 

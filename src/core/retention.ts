@@ -24,6 +24,35 @@ export function toUnlisted({ desired, owned, engine, running }: World): readonly
   });
 }
 
+/** A name that an image has while it is pulled through the relay: nobody else makes one like it. */
+const RELAY_NAME = /^127\.0\.0\.1:\d+\/[0-9a-f]{32}@(sha256:[0-9a-f]{64})$/;
+
+/** Whether a name was made by the relay. */
+export const isRelayName = (name: string): boolean => RELAY_NAME.test(name);
+
+/**
+ * The next name to take away that an image had for the relay and kept, since the module was killed in mid-pull. One whose
+ * image may still be wanted stays until that has its real name: with it would go what was fetched.
+ *
+ * @param isHere - whether a desired image stands in the engine
+ */
+export function planRelayNames(
+  { engine, running, images, contents }: World,
+  isHere: (name: string) => boolean,
+): Action[] {
+  if (engine.kind === 'unavailable' || running.removals.size > 0) return [];
+  if ([...running.pulls.values()].some(({ transport }) => transport === 'relay')) return [];
+  const wanted = [...images.keys()]
+    .filter((name) => !isHere(name))
+    .map((name) => contents.get(name)?.content.digest);
+  if (wanted.includes(undefined)) return [];
+  const next = [...engine.index.byName.keys()].find((name) => {
+    const [, digest] = RELAY_NAME.exec(name) ?? [];
+    return digest !== undefined && !wanted.includes(digest) && !running.refusals.has(name);
+  });
+  return next === undefined ? [] : [{ kind: 'remove', reference: next }];
+}
+
 /**
  * The next removal of an unlisted image that no container, running or not, uses; none while that is not known.
  *

@@ -5,6 +5,7 @@ import type { PullProgress } from '#core/progress';
 import type { FailureReason, Reason } from '#core/reason';
 import { formatReference } from '#core/reference';
 import type { RegistryRecord } from '#core/registry-record';
+import type { Route, Transport } from '#core/route';
 import type { Standing } from '#core/world';
 
 /** Everything that is told to the outside, whole: what the reported properties are cut from. Times in ms since 1970. */
@@ -50,6 +51,8 @@ export interface RegistryStatus {
   readonly reason?: FailureReason;
   readonly message?: string;
   readonly checkedAtMs?: number;
+  /** How its images reach the engine, where that is decided. */
+  readonly route?: Route;
 }
 
 export interface ImageStatus {
@@ -68,12 +71,16 @@ export interface ImageStatus {
   readonly attempts: number;
   readonly retryAtMs?: number;
   readonly pulledAtMs?: number;
-  readonly transport?: 'engine' | 'relay';
+  readonly transport?: Transport;
   readonly evictions: number;
 }
 
 /** One registry as it is reported. */
-export function toRegistryStatus({ registry, login }: RegistryRecord): RegistryStatus {
+export function toRegistryStatus(record: RegistryRecord, route?: Route): RegistryStatus {
+  return { ...toLoginStatus(record), ...(route === undefined ? {} : { route }) };
+}
+
+function toLoginStatus({ registry, login }: RegistryRecord): RegistryStatus {
   const { address } = registry;
   switch (login.kind) {
     case 'unknown':
@@ -99,7 +106,10 @@ export function toImageStatus(
   desired: DesiredImage,
   standing: Standing,
   record: ImageRecord | undefined,
-  progress: PullProgress | undefined,
+  {
+    progress,
+    transport = 'engine',
+  }: { readonly progress?: PullProgress; readonly transport?: Transport } = {},
 ): ImageStatus {
   const image = desired.kind === 'image' ? formatReference(desired.spec.reference) : (desired.image ?? '');
   const { attempts = 0, evictions = 0 } = record ?? {};
@@ -116,7 +126,7 @@ export function toImageStatus(
         ...base,
         percent: progress?.percent ?? 0,
         ...sumBytes(progress === undefined ? [] : [progress]),
-        transport: 'engine',
+        transport,
       };
     case 'Pulled': {
       const { digest, image: listed } = standing;
@@ -126,7 +136,7 @@ export function toImageStatus(
         ...(digest === undefined ? {} : { digest }),
         sizeBytes: listed.sizeBytes,
         ...(record?.seen === undefined ? {} : { pulledAtMs: record.seen.sinceMs }),
-        transport: 'engine',
+        transport: record?.pulledAs?.id === listed.id ? record.pulledAs.transport : 'engine',
       };
     }
   }

@@ -1,9 +1,11 @@
-import type { DesiredState, Settings } from '#core/desired-state';
+import type { DesiredState } from '#core/desired-state';
+import type { KnownContent } from '#core/image-content';
 import type { ImageRecord } from '#core/image-record';
 import type { EngineContent, ListedImage } from '#core/presence';
 import type { FailureReason, WaitingReason } from '#core/reason';
 import type { Reference } from '#core/reference';
 import type { RegistryRecord } from '#core/registry-record';
+import type { Route, Transport } from '#core/route';
 
 /** Everything that a plan depends on: what is desired, what was observed, what is remembered, and the time. */
 export interface World {
@@ -23,6 +25,12 @@ export interface World {
   readonly stalledAddresses: ReadonlySet<string>;
   /** References that this module pulled or tagged, and the name that each was listed under. */
   readonly owned: ReadonlyMap<string, string>;
+  /** Whether images can go through the relay at all. */
+  readonly isRelayOn: boolean;
+  /** By the address of a registry, where it has been decided. */
+  readonly routes: ReadonlyMap<string, Route>;
+  /** By the name of an image. */
+  readonly contents: ReadonlyMap<string, KnownContent>;
 }
 
 export type EngineView =
@@ -38,6 +46,8 @@ export interface Running {
   readonly pulls: ReadonlyMap<string, RunningPull>;
   /** Names of images. */
   readonly checks: ReadonlySet<string>;
+  /** Names of images whose content is asked for, and since when (milliseconds since 1970). */
+  readonly measures: ReadonlyMap<string, number>;
   /** Names of registries. */
   readonly logins: ReadonlySet<string>;
   /** Names of images. */
@@ -57,6 +67,9 @@ export interface RunningPull {
   readonly advancedAtMs: number;
   /** Bytes still to download, as far as they are known. */
   readonly remainingBytes: number;
+  /** What it will still take on the engine's disk; absent where nobody knows what the image holds. */
+  readonly diskBytes?: number | undefined;
+  readonly transport: Transport;
   readonly isCancelling: boolean;
 }
 
@@ -67,6 +80,8 @@ export type CancelCause = 'Unwanted' | 'Paused' | 'Cancelled' | 'Stalled' | 'Tim
 export type Action =
   | { readonly kind: 'login'; readonly registry: string }
   | { readonly kind: 'check'; readonly name: string }
+  /** Asks what an image holds, before it is pulled. */
+  | { readonly kind: 'measure'; readonly name: string }
   | { readonly kind: 'pull'; readonly name: string }
   | { readonly kind: 'cancel'; readonly name: string; readonly cause: CancelCause }
   | {
@@ -96,13 +111,19 @@ export type Standing =
       readonly retryAtMs?: number;
     };
 
-/** Pulls that are not yet at the end need about twice their download on disk: compressed, then unpacked. */
+/** What a pull still takes on disk where nobody knows what its image holds: about twice its download. */
 const DISK_FACTOR = 2;
 
-/** Whether one more pull would leave less than `minFreeDiskMB` free. */
-export function isDiskLow(freeBytes: number | undefined, running: Running, settings: Settings): boolean {
-  if (freeBytes === undefined) return false;
+/** Bytes on the engine's disk that one more pull may take; Infinity where that cannot be known, below 0 where it is full. */
+export function toSpareBytes({
+  freeBytes,
+  running,
+  desired: { settings },
+}: Pick<World, 'freeBytes' | 'desired'> & { readonly running: Pick<Running, 'pulls'> }): number {
+  if (freeBytes === undefined) return Infinity;
   let reservedBytes = 0;
-  for (const { remainingBytes } of running.pulls.values()) reservedBytes += DISK_FACTOR * remainingBytes;
-  return freeBytes - reservedBytes < settings.minFreeDiskMB * 1_000_000;
+  for (const { diskBytes, remainingBytes } of running.pulls.values()) {
+    reservedBytes += diskBytes ?? DISK_FACTOR * remainingBytes;
+  }
+  return freeBytes - reservedBytes - settings.minFreeDiskMB * 1_000_000;
 }

@@ -67,7 +67,7 @@ export function createFakeImageStore(onChange: () => void): FakeImageStore {
     },
     find(idOrName) {
       const holder = holderOf(idOrName);
-      return holder === undefined ? undefined : { ...toListed(holder), platform: holder.image.platform };
+      return holder === undefined ? undefined : toInspected(holder);
     },
     list: () => [...stored.values()].map(toListed),
   };
@@ -83,6 +83,12 @@ function toRepository(name: string): string {
   const { registry = 'docker.io', repository } = parseReference(name);
   return formatRepository({ registry, repository });
 }
+
+const toInspected = (holder: StoredImage): InspectedImage => ({
+  ...toListed(holder),
+  platform: holder.image.platform,
+  diffIds: holder.image.diffIds,
+});
 
 const toListed = ({ image: { id, sizeBytes }, names }: StoredImage): ListedImage => ({
   id,

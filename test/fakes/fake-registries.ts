@@ -15,6 +15,8 @@ export interface ServedImage {
   readonly sizeBytes: number;
   /** Bytes by layer id. */
   readonly layers: Readonly<Record<string, number>>;
+  /** Of the unpacked layers. */
+  readonly diffIds: readonly string[];
 }
 
 /** Registries in memory, all that an engine could reach. */
@@ -87,6 +89,7 @@ function toServedImage(reference: string, image: Partial<ServedImage>): ServedIm
     platform: { os: 'linux', architecture: 'amd64' },
     sizeBytes: 1_000_000,
     layers: { [sha256(`${digest} layer`).slice(0, 12)]: 1_000_000 },
+    diffIds: [`sha256:${sha256(`${digest} layer`)}`],
     ...image,
   };
 }

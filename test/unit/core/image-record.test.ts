@@ -16,7 +16,7 @@ const NEW = toRecord(undefined, SPEC);
 const NOT_FOUND = { reason: 'NotFound', message: 'no such tag' } as const;
 const REFRESH_MS = 0.9 * DEFAULT_SETTINGS.refreshIntervalSeconds * 1000;
 
-const isPulled = pulled(NEW, { id: 'id', digest: A }, MOMENT);
+const isPulled = pulled(NEW, { id: 'id', digest: A, transport: 'engine' }, MOMENT);
 const isFailed = failed(NEW, NOT_FOUND, MOMENT);
 const isDemanded = demanded(isFailed, true);
 
@@ -72,7 +72,7 @@ describe('a demand', () => {
   });
 
   it.each<[string, ImageRecord, boolean | undefined]>([
-    ['met by a pull', pulled(isDemanded, { id: 'id', digest: A }, MOMENT), true],
+    ['met by a pull', pulled(isDemanded, { id: 'id', digest: A, transport: 'engine' }, MOMENT), true],
     ['not met by a failure', failed(isDemanded, NOT_FOUND, MOMENT), false],
     ['not met by a cancellation', cancelled(isDemanded), false],
     ['not met by a check that fails', checkFailed(isDemanded, MOMENT), false],
@@ -85,16 +85,20 @@ describe('a demand', () => {
 
   it('that nobody made is not settled', () => {
     expect(settled(NEW, true)).toBe(NEW);
-    expect(pulled(NEW, { id: 'id', digest: A }, MOMENT)).not.toHaveProperty('demandMet');
+    expect(pulled(NEW, { id: 'id', digest: A, transport: 'engine' }, MOMENT)).not.toHaveProperty('demandMet');
   });
 });
 
 describe('a pull', () => {
   it('that brought the image ends the failures, and is the next check too', () => {
-    const record = pulled(failed(isFailed, NOT_FOUND, MOMENT), { id: 'id', digest: A }, MOMENT);
+    const record = pulled(
+      failed(isFailed, NOT_FOUND, MOMENT),
+      { id: 'id', digest: A, transport: 'engine' },
+      MOMENT,
+    );
     expect(record).toEqual({
       ...NEW,
-      pulledAs: { id: 'id', digest: A },
+      pulledAs: { id: 'id', digest: A, transport: 'engine' },
       seen: { digest: A, sinceMs: NOW_MS },
       servedDigest: A,
       checkedGeneration: 1,
@@ -104,8 +108,10 @@ describe('a pull', () => {
 
   it('that brought the same again keeps the time since when it is there', () => {
     const later = { ...MOMENT, nowMs: NOW_MS + 5000 };
-    expect(pulled(isPulled, { id: 'id', digest: A }, later).seen?.sinceMs).toBe(NOW_MS);
-    expect(pulled(isPulled, { id: 'id2', digest: B }, later).seen?.sinceMs).toBe(NOW_MS + 5000);
+    expect(pulled(isPulled, { id: 'id', digest: A, transport: 'engine' }, later).seen?.sinceMs).toBe(NOW_MS);
+    expect(pulled(isPulled, { id: 'id2', digest: B, transport: 'engine' }, later).seen?.sinceMs).toBe(
+      NOW_MS + 5000,
+    );
   });
 
   it('that failed is tried again after a growing delay', () => {
@@ -202,7 +208,7 @@ const anyTransition: fc.Arbitrary<Transition> = fc.oneof(
   fc.tuple(anyDigest, anyMoment).map(
     ([digest, moment]): Transition =>
       (record) =>
-        pulled(record, { id: digest, digest }, moment),
+        pulled(record, { id: digest, digest, transport: 'engine' }, moment),
   ),
   fc.tuple(fc.boolean(), anyMoment).map(
     ([isRetried, moment]): Transition =>

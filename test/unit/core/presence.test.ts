@@ -103,8 +103,18 @@ describe('the digest of an image', () => {
     ['is the one that the registry serves, of several', several, { servedDigest: B }, B],
     ['is the first, where the registry serves another', several, { servedDigest: digestOf('c') }, A],
     ['is the first, where nobody asked the registry', several, {}, A],
-    ['is what the pull brought, where the engine knows none', none, { pulledAs: { id: A, digest: B } }, B],
-    ['is not what a pull brought for another image', none, { pulledAs: { id: B, digest: B } }, undefined],
+    [
+      'is what the pull brought, where the engine knows none',
+      none,
+      { pulledAs: { id: A, digest: B, transport: 'engine' } },
+      B,
+    ],
+    [
+      'is not what a pull brought for another image',
+      none,
+      { pulledAs: { id: B, digest: B, transport: 'engine' } },
+      undefined,
+    ],
     ['is unknown, where nothing is known', none, {}, undefined],
     [
       'is not that of another repository',

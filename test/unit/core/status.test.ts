@@ -12,7 +12,7 @@ import { ADDRESS, digestOf, listed, NOW_MS, PLANT, toSpec } from '#test/unit/cor
 const A = digestOf('a');
 const spec = toSpec('app');
 const desired: DesiredImage = { kind: 'image', name: 'app', spec };
-const record = pulled(toRecord(undefined, spec), { id: A, digest: A }, MOMENT);
+const record = pulled(toRecord(undefined, spec), { id: A, digest: A, transport: 'engine' }, MOMENT);
 const tried = failed(record, { reason: 'NotFound', message: 'no' }, MOMENT);
 const image = `${ADDRESS}/app:1`;
 const progress = foldLayer(NO_PROGRESS, 'a', { kind: 'downloading', currentBytes: 50, totalBytes: 100 });
@@ -42,7 +42,7 @@ describe('an image is told', () => {
     ],
     [
       'that is pulled just now',
-      toImageStatus(desired, { phase: 'Pulling' }, tried, progress),
+      toImageStatus(desired, { phase: 'Pulling' }, tried, { progress }),
       {
         image,
         phase: 'Pulling',

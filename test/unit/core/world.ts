@@ -61,6 +61,7 @@ export interface Scene {
 export const IDLE: Running = {
   pulls: new Map(),
   checks: new Set(),
+  measures: new Map(),
   logins: new Set(),
   tags: new Set(),
   removals: new Set(),
@@ -94,6 +95,7 @@ export function toWorld(scene: Scene): World {
         startedAtMs: NOW_MS,
         advancedAtMs: NOW_MS,
         remainingBytes: 0,
+        transport: 'engine',
         isCancelling: false,
         ...pull,
       },
@@ -126,6 +128,9 @@ export function toWorld(scene: Scene): World {
     freeBytes: undefined,
     running: { ...IDLE, pulls: running },
     stalledAddresses: new Set(),
+    isRelayOn: false,
+    routes: new Map(),
+    contents: new Map(),
     owned: new Map(),
     ...scene.world,
   };

@@ -1,0 +1,70 @@
+import type { Book } from '#agent/book';
+import type { Observer } from '#agent/observe';
+import type { RegistryAccess } from '#agent/relay-port';
+import type { Transports } from '#agent/transports';
+import type { ImageSpec } from '#core/desired-state';
+import { toDiskBytes, toMissingLayers } from '#core/image-content';
+import type { ImageContent, KnownContent } from '#core/image-content';
+import { toImageKey } from '#core/image-record';
+import type { Platform } from '#core/platform';
+import { AgentError } from '#core/reason';
+
+/** Finds out what images hold, before and while they are pulled. Every failure is an `AgentError`. */
+export interface Measures {
+  /** The engine's own platform. Throws `EngineUnavailable` where it has not answered yet. */
+  toPlatform(): Platform;
+  /** Asks the registry; undefined where the image goes through the engine, and only that knows. */
+  measure(spec: ImageSpec, access: RegistryAccess, signal: AbortSignal): Promise<KnownContent | undefined>;
+  /** What of a content the engine has, and what the rest takes on its disk. */
+  compare(spec: ImageSpec, content: ImageContent, signal: AbortSignal): Promise<KnownContent>;
+}
+
+export interface MeasureDeps {
+  readonly transports: Pick<Transports, 'fetchContent' | 'isKeeping'>;
+  readonly observer: Pick<Observer, 'info' | 'fetchLayers'>;
+}
+
+/** Makes the measures; nothing is asked before the first call. */
+export function createMeasures({ transports, observer }: MeasureDeps): Measures {
+  function toPlatform(): Platform {
+    if (observer.info !== undefined) return observer.info.platform;
+    throw new AgentError('EngineUnavailable', 'The Docker engine has not answered yet.');
+  }
+
+  async function compare(spec: ImageSpec, content: ImageContent, signal: AbortSignal): Promise<KnownContent> {
+    const missing = toMissingLayers(content, await observer.fetchLayers(signal));
+    const storage = { store: observer.info?.store ?? 'classic', isKept: transports.isKeeping };
+    return { key: toImageKey(spec), content, missing, diskBytes: toDiskBytes(missing, storage) };
+  }
+
+  return {
+    toPlatform,
+    compare,
+    async measure(spec, access, signal) {
+      const { reference, platform: wanted } = spec;
+      const content = await transports.fetchContent({
+        reference,
+        access,
+        platform: toPlatform(),
+        wanted,
+        signal,
+      });
+      return content === undefined ? undefined : compare(spec, content, signal);
+    },
+  };
+}
+
+/** Digests of all that is yet to be fetched; undefined where that is not known of every image that is not here. */
+export function toNeededDigests(
+  { contents, images }: Pick<Book, 'contents' | 'images'>,
+  isHere: (name: string) => boolean,
+): ReadonlySet<string> | undefined {
+  const needed = new Set<string>();
+  for (const name of images.keys()) {
+    if (isHere(name)) continue;
+    const known = contents.get(name);
+    if (known === undefined) return undefined;
+    for (const { digest } of [known.content.config, ...known.content.layers]) needed.add(digest);
+  }
+  return needed;
+}

@@ -1,0 +1,11 @@
+/** How bytes reach the engine: by its own pull from the registry, or through the module's relay. */
+export type Transport = 'engine' | 'relay';
+
+/** How images of one registry reach the engine, and why so. */
+export interface Route {
+  readonly transport: Transport;
+  /** For whoever asks `GetStatus`: one sentence. */
+  readonly why: string;
+  /** The module found that the registry speaks plain HTTP and nothing else. */
+  readonly isPlainHttp: boolean;
+}
