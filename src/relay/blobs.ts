@@ -1,0 +1,50 @@
+import type { Clock, Log } from '#agent/ports';
+import type { KeptBytes } from '#relay/kept-bytes';
+import type { TokenBucket } from '#relay/token-bucket';
+import type { Upstream } from '#relay/upstream';
+
+/** Blobs read whole, whatever the link does. */
+export interface Blobs {
+  /**
+   * The bytes of a blob from `fromByte` to its end, in pieces of at most 64 KiB: kept ones first, then the registry's,
+   * at the pace of the reader and of the bucket. The last piece comes only when the whole has the right digest. Throws
+   * an `AgentError` when it gives up, or the signal's reason.
+   */
+  read(request: BlobRead): AsyncIterable<Uint8Array>;
+  /** Bytes of a blob that are kept now. */
+  keptBytes(digest: string): number;
+  /** Forgets what is kept of all blobs but these. What is being read goes afterwards. */
+  keepOnly(digests: ReadonlySet<string>): Promise<void>;
+}
+
+export interface BlobRead {
+  readonly digest: string;
+  /** As the manifest has it. */
+  readonly sizeBytes: number;
+  readonly fromByte: number;
+  readonly source: BlobSource;
+  /** How long to hold on without a byte. */
+  readonly stallTimeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Called for all that comes from the registry, as it comes: what comes again counts again. */
+  readonly onFetched?: ((bytes: number) => void) | undefined;
+}
+
+export interface BlobSource {
+  readonly upstream: Pick<Upstream, 'openBlob'>;
+  readonly repository: string;
+}
+
+/** What {@link createBlobs} takes. */
+export interface BlobsOptions {
+  readonly bucket: TokenBucket;
+  /** Absent: nothing outlives the process. */
+  readonly kept?: KeptBytes | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function createBlobs(options: BlobsOptions): Blobs {
+  void options;
+  throw new Error('not there yet');
+}
