@@ -8,7 +8,7 @@ import { createPullTable } from '#agent/pulls';
 import type { PullTable } from '#agent/pulls';
 import { createMeasures } from '#agent/measures';
 import type { Measures } from '#agent/measures';
-import type { RegistryAccess } from '#agent/relay-port';
+import type { RegistryAccess } from '#core/registry-access';
 import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
 import type { Moment } from '#core/image-record';

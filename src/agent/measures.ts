@@ -1,6 +1,6 @@
 import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
-import type { RegistryAccess } from '#agent/relay-port';
+import type { RegistryAccess } from '#core/registry-access';
 import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
 import { toDiskBytes, toMissingLayers } from '#core/image-content';

@@ -2,7 +2,7 @@ import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
 import type { Measures } from '#agent/measures';
-import type { RegistryAccess } from '#agent/relay-port';
+import type { RegistryAccess } from '#core/registry-access';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { ImageSpec } from '#core/desired-state';
 import type { ImageContent, KnownContent } from '#core/image-content';

@@ -1,9 +1,9 @@
 import type { RemoteManifest } from '#agent/ports';
-import type { Credential } from '#core/desired-state';
 import type { ImageContent } from '#core/image-content';
 import type { Platform } from '#core/platform';
 import type { AgentError } from '#core/reason';
 import type { Reference } from '#core/reference';
+import type { RegistryAccess } from '#core/registry-access';
 
 /**
  * What is asked of the relay: a read-only registry on loopback that the engine pulls from, and that fetches from the real
@@ -51,16 +51,6 @@ export type RelayStanding =
       readonly address: string;
     }
   | { readonly kind: 'off'; readonly why: string };
-
-/** How one registry is reached, and as whom. */
-export interface RegistryAccess {
-  /** `host[:port]` as the engine on the host reaches it. */
-  readonly address: string;
-  /** Undefined: as everybody. */
-  readonly credential: Credential | undefined;
-  /** PEM certificates that are trusted besides the well-known ones; with them plain HTTP is never spoken. */
-  readonly ca?: string | undefined;
-}
 
 export interface ContentQuestion {
   /** Asked by its digest where it has one. */

@@ -1,5 +1,5 @@
 import type { Clock, Engine, Log, PulledImage, PullRequest, RemoteManifest } from '#agent/ports';
-import type { ContentQuestion, RegistryAccess, Relay } from '#agent/relay-port';
+import type { ContentQuestion, Relay } from '#agent/relay-port';
 import { pullThroughRelay } from '#agent/relayed-pull';
 import type { Settings } from '#core/desired-state';
 import type { ImageContent } from '#core/image-content';
@@ -7,6 +7,7 @@ import { AgentError } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { DOCKER_HUB } from '#core/reference';
 import type { Reference } from '#core/reference';
+import type { RegistryAccess } from '#core/registry-access';
 import type { Route, Transport } from '#core/route';
 
 /** Registries, asked by the engine or by the module itself, whichever brings the bytes. Every failure is an `AgentError`. */
