@@ -1,0 +1,240 @@
+import { formatPlatform, isPlatformMatch } from '#core/platform';
+import type { Platform } from '#core/platform';
+import { AgentError } from '#core/reason';
+import { isDigest } from '#core/reference';
+
+/**
+ * What registries serve for an image, in Docker's and in OCI's words.
+ *
+ * @see https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md
+ * @see https://distribution.github.io/distribution/spec/manifest-v2-2/
+ */
+export type Manifest = ImageManifest | ImageIndex;
+
+/** An image for one platform. */
+export interface ImageManifest {
+  readonly kind: 'image';
+  readonly config: Descriptor;
+  /** From the bottom up. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** An image for several platforms. */
+export interface ImageIndex {
+  readonly kind: 'index';
+  readonly children: readonly Child[];
+}
+
+export interface Descriptor {
+  readonly mediaType: string;
+  /** `sha256:…`. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+export interface Child extends Descriptor {
+  /** Absent where the index does not say. */
+  readonly platform?: Platform;
+}
+
+/** What of an image configuration counts here. */
+export interface ImageConfig {
+  readonly platform: Platform;
+  /** Of the unpacked layers, from the bottom up. */
+  readonly diffIds: readonly string[];
+}
+
+const KINDS: ReadonlyMap<string, Manifest['kind']> = new Map([
+  ['application/vnd.docker.distribution.manifest.v2+json', 'image'],
+  ['application/vnd.oci.image.manifest.v1+json', 'image'],
+  ['application/vnd.docker.distribution.manifest.list.v2+json', 'index'],
+  ['application/vnd.oci.image.index.v1+json', 'index'],
+]);
+
+/**
+ * Of image configurations, those that old tools got wrong included; other things that registries hold have other ones.
+ *
+ * @see https://github.com/moby/moby/blob/v28.5.2/distribution/registry.go
+ */
+const CONFIG_MEDIA_TYPES = new Set([
+  'application/vnd.docker.container.image.v1+json',
+  'application/vnd.oci.image.config.v1+json',
+  'application/octet-stream',
+  'application/json',
+  'text/html',
+  '',
+]);
+
+/** More layers than any engine takes. */
+const MAX_ENTRIES = 1000;
+
+/**
+ * Reads a manifest or an index.
+ *
+ * @param mediaType - as the registry served it
+ * @throws AgentError `RegistryError` for what is neither, or not well formed
+ */
+export function parseManifest(text: string, mediaType: string): Manifest {
+  const type = toMediaType(mediaType);
+  const kind = KINDS.get(type);
+  if (kind === undefined) {
+    throw new AgentError(
+      'RegistryError',
+      `the manifest is of type ${shown(type) || 'nothing'}, which no engine of today pulls: push the image again with a current tool (docker push, az acr import)`,
+    );
+  }
+  const fields = parseObject(text, 'manifest');
+  if (kind === 'index') return { kind, children: toList(fields['manifests'], 'manifests').map(toChild) };
+  return {
+    kind,
+    config: toDescriptor(fields['config'], 'config'),
+    layers: toList(fields['layers'], 'layers').map((entry) => toDescriptor(entry, 'layers')),
+  };
+}
+
+/** A media type without its parameters. */
+export function toMediaType(header: string): string {
+  return header.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+/**
+ * Reads an image configuration.
+ *
+ * @throws AgentError `RegistryError` for what is none, or not well formed
+ */
+export function parseImageConfig(text: string): ImageConfig {
+  const fields = parseObject(text, 'image configuration');
+  const diffIds = toList(toFields(fields['rootfs'])['diff_ids'], 'rootfs.diff_ids');
+  const platform = toPlatform(fields);
+  if (platform === undefined) throw malformed('image configuration', 'os and architecture');
+  return {
+    platform,
+    diffIds: diffIds.map((diffId) => {
+      if (typeof diffId !== 'string' || !isDigest(diffId)) throw malformed('image configuration', 'diff_ids');
+      return diffId;
+    }),
+  };
+}
+
+/**
+ * @throws AgentError `RegistryError` where a manifest is not of a container image: charts, signatures and other artifacts
+ *   are kept in registries too
+ */
+export function requireImage({ config }: ImageManifest): void {
+  if (CONFIG_MEDIA_TYPES.has(config.mediaType)) return;
+  throw new AgentError(
+    'RegistryError',
+    `what is there is no container image (its configuration is of type ${shown(config.mediaType)}): name the image’s own repository and tag`,
+  );
+}
+
+/** The platforms that an index names: attestations, for `unknown`, are none. */
+export function listPlatforms({ children }: ImageIndex): readonly Platform[] {
+  return children.flatMap(({ platform }) =>
+    platform === undefined || isUnknown(platform) ? [] : [platform],
+  );
+}
+
+/**
+ * The child that an engine picks: of its own architecture before one that it runs beside it, of the very variant before
+ * an older one, the first of equals.
+ *
+ * @param engine - the engine's own platform
+ * @param wanted - as the operator has it; undefined: the engine's own
+ * @throws AgentError `PlatformMismatch` where none fits
+ */
+export function pickChild({ children }: ImageIndex, engine: Platform, wanted?: Platform): Child {
+  const target = wanted ?? engine;
+  const fitting = children
+    .filter(
+      ({ platform }) =>
+        platform === undefined || (!isUnknown(platform) && isPlatformMatch(platform, engine, wanted)),
+    )
+    .toSorted((one, other) => toRank(one.platform, target) - toRank(other.platform, target));
+  const [child] = fitting;
+  if (child === undefined) throw toMismatch(listPlatforms({ kind: 'index', children }), target);
+  return child;
+}
+
+/** The failure of an image that holds nothing for a platform. */
+export function toMismatch(held: readonly Platform[], target: Platform): AgentError {
+  const names = held.slice(0, 12).map(formatPlatform).join(', ') || 'no platform';
+  return new AgentError(
+    'PlatformMismatch',
+    `the image is for ${shown(names)}, and not for ${formatPlatform(target)}`,
+  );
+}
+
+/** Lower ones are picked first. */
+function toRank(platform: Platform | undefined, target: Platform): number {
+  if (platform === undefined) return 1000;
+  const own = platform.architecture === target.architecture ? 0 : 100;
+  const level = toLevel(platform);
+  const wanted = toLevel({ ...platform, variant: target.variant ?? '' });
+  // What the processor may not run yet comes last.
+  return own + (level <= wanted ? wanted - level : 50 + level);
+}
+
+/** Those that go without saying, as containerd's normalization has them. */
+const DEFAULT_LEVELS: ReadonlyMap<string, number> = new Map([
+  ['amd64', 1],
+  ['arm', 7],
+  ['arm64', 8],
+]);
+
+function toLevel({ architecture, variant = '' }: Platform): number {
+  const level = /^v(\d+)/.exec(variant)?.[1];
+  return level === undefined ? (DEFAULT_LEVELS.get(architecture) ?? 0) : Math.min(Number(level), 40);
+}
+
+const isUnknown = ({ os, architecture }: Platform): boolean => [os, architecture].includes('unknown');
+
+function toChild(entry: unknown): Child {
+  const platform = toPlatform(toFields(toFields(entry)['platform']));
+  return { ...toDescriptor(entry, 'manifests'), ...(platform === undefined ? {} : { platform }) };
+}
+
+function toPlatform({ os, architecture, variant }: Fields): Platform | undefined {
+  if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;
+  if (os === '' || architecture === '') return undefined;
+  return { os, architecture, ...(typeof variant === 'string' && variant !== '' ? { variant } : {}) };
+}
+
+function toDescriptor(entry: unknown, part: string): Descriptor {
+  const { mediaType, digest, size } = toFields(entry);
+  if (typeof digest !== 'string' || !isDigest(digest)) throw malformed('manifest', `digests in ${part}`);
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw malformed('manifest', `sizes in ${part}`);
+  }
+  return { mediaType: typeof mediaType === 'string' ? mediaType : '', digest, sizeBytes: size };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Own fields only: text of others must not reach a prototype. */
+const toFields = (value: unknown): Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+
+function toList(value: unknown, part: string): readonly unknown[] {
+  if (!Array.isArray(value) || value.length > MAX_ENTRIES) throw malformed('manifest', part);
+  return value;
+}
+
+function parseObject(text: string, what: string): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw malformed(what, 'JSON');
+  }
+  return toFields(value);
+}
+
+const malformed = (what: string, part: string): AgentError =>
+  new AgentError('RegistryError', `the ${what} has no proper ${part}: have the image pushed again`);
+
+/** Foreign text, cut to a length that fits into a message. */
+const shown = (text: string): string => {
+  const line = text.replaceAll(/[\s\p{Cc}]+/gu, ' ');
+  return line.length <= 200 ? line : `${line.slice(0, 199).toWellFormed()}…`;
+};

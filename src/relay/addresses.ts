@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises';
+import { endianness, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+
+/** Where the relay listens. */
+export interface Place {
+  /** An IPv4 address of this network. */
+  readonly address: string;
+  /** The only address that connections are taken from there; absent: any. */
+  readonly onlyFrom?: string | undefined;
+}
+
+/** Where the kernel and Node are asked about the network; for tests. */
+export interface NetworkSources {
+  /** In the place of `/`. */
+  readonly root?: string;
+  readonly interfaces?: Readonly<Record<string, readonly InterfaceAddress[] | undefined>>;
+}
+
+interface InterfaceAddress {
+  readonly address: string;
+  readonly family: string;
+  readonly internal: boolean;
+}
+
+const LOOPBACK: Place = { address: '127.0.0.1' };
+
+/**
+ * Loopback; and in a container of a bridge network its address there, for its gateway alone: as that one comes what is
+ * sent to a port that is published on the host's own loopback. Neighbours in the network come as themselves.
+ */
+export async function listPlaces({
+  root = '/',
+  interfaces = networkInterfaces(),
+}: NetworkSources = {}): Promise<readonly Place[]> {
+  const gateways = parseGateways(await readText(join(root, 'proc/net/route')));
+  const places: Place[] = [LOOPBACK];
+  for (const [name, addresses = []] of Object.entries(interfaces)) {
+    const gateway = gateways.get(name);
+    const own = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+    if (gateway === undefined || own === undefined) continue;
+    if (await isVeth(join(root, 'sys/class/net', name)))
+      places.push({ address: own.address, onlyFrom: gateway });
+  }
+  return places;
+}
+
+/** Whether an interface is one end of a pair whose other end is elsewhere, as a container's is. */
+async function isVeth(folder: string): Promise<boolean> {
+  const [index, link, event] = await Promise.all(
+    ['ifindex', 'iflink', 'uevent'].map((name) => readText(join(folder, name))),
+  );
+  // VLANs, bridges, tunnels and the like have a type; the machine's own cards link to themselves.
+  return index !== '' && link !== '' && index !== link && event !== '' && !/^DEVTYPE=/m.test(event ?? '');
+}
+
+const GATEWAY_FLAG = 0x2;
+
+/**
+ * Default gateways by interface, from `/proc/net/route`: its addresses are hexadecimal, in the machine's byte order.
+ *
+ * @see https://docs.kernel.org/networking/ip-sysctl.html
+ */
+export function parseGateways(
+  table: string,
+  isLittleEndian = endianness() === 'LE',
+): ReadonlyMap<string, string> {
+  const gateways = new Map<string, string>();
+  for (const line of table.split('\n').slice(1)) {
+    const [name = '', destination, gateway = '', flags = '', , , , mask] = line.trim().split(/\s+/);
+    if (destination !== '00000000' || mask !== '00000000') continue;
+    if (!/^[0-9A-F]{8}$/i.test(gateway) || (Number.parseInt(flags, 16) & GATEWAY_FLAG) === 0) continue;
+    const bytes = [...Buffer.from(gateway, 'hex')];
+    if (!gateways.has(name)) gateways.set(name, (isLittleEndian ? bytes.toReversed() : bytes).join('.'));
+  }
+  return gateways;
+}
+
+/** Empty where it cannot be read: elsewhere than on Linux, there is nothing to find. */
+const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');

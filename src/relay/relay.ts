@@ -1,0 +1,92 @@
+import type { Clock, Log } from '#agent/ports';
+import type { Relay } from '#agent/relay-port';
+import type { Platform } from '#core/platform';
+import type { RegistryAccess } from '#core/registry-access';
+import { listPlaces } from '#relay/addresses';
+import type { Place } from '#relay/addresses';
+import type { Blobs } from '#relay/blobs';
+import { fetchContent, fetchPlatforms, toTagOrDigest } from '#relay/content';
+import { createKeptManifests } from '#relay/kept-manifests';
+import { createOffers } from '#relay/offers';
+import { createRegistryFace } from '#relay/registry-face';
+import { createRelayServer } from '#relay/relay-server';
+import type { TokenBucket } from '#relay/token-bucket';
+import type { Upstream } from '#relay/upstream';
+import { createUpstreams } from '#relay/upstreams';
+
+/** What {@link createRelay} takes. */
+export interface RelayOptions {
+  /** On this network's loopback, and published there by the host; undefined: the relay is off, and only asks. */
+  readonly port: number | undefined;
+  readonly openUpstream: (access: RegistryAccess) => Upstream;
+  readonly blobs: Blobs;
+  /** That of the blobs. */
+  readonly bucket: Pick<TokenBucket, 'setRate'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default: as the network is found. */
+  readonly listPlaces?: (() => Promise<readonly Place[]>) | undefined;
+}
+
+/** Of some hundred images. */
+const MAX_KEPT_BYTES = 2 * 1024 * 1024;
+const MAX_KNOWN_PLATFORMS = 1000;
+
+/** A read-only registry on loopback. Nothing is sent, and nobody listened for, before the first call. */
+export function createRelay(options: RelayOptions): Relay {
+  const { port, blobs, bucket, clock, log } = options;
+  const kept = createKeptManifests(MAX_KEPT_BYTES);
+  const upstreamOf = createUpstreams(options.openUpstream);
+  const offers = createOffers({ address: `127.0.0.1:${port ?? 0}`, blobs, kept });
+  const server = createRelayServer({
+    port,
+    listPlaces: options.listPlaces ?? listPlaces,
+    face: createRegistryFace({ shelf: offers, clock, log }),
+    clock,
+    log,
+  });
+  /** By digest: they never change, so that looking whether a tag has moved is one short question. */
+  const platformsOf = new Map<string, readonly Platform[]>();
+
+  function notePlatforms(digest: string, platforms: readonly Platform[]): void {
+    platformsOf.delete(digest);
+    platformsOf.set(digest, platforms);
+    const [oldest = ''] = platformsOf.keys();
+    if (platformsOf.size > MAX_KNOWN_PLATFORMS) platformsOf.delete(oldest);
+  }
+
+  return {
+    get standing() {
+      return server.standing;
+    },
+
+    run: (signal) => server.run(signal),
+
+    async login(access, signal) {
+      const upstream = upstreamOf(access);
+      await upstream.login(signal);
+      return { isPlainHttp: upstream.isPlainHttp ?? false };
+    },
+
+    async fetchManifest(reference, access, signal) {
+      const upstream = upstreamOf(access);
+      const { digest } = await upstream.headManifest(reference.repository, toTagOrDigest(reference), signal);
+      const platforms =
+        platformsOf.get(digest) ??
+        (await fetchPlatforms({ ...reference, digest }, { upstream, blobs, kept }, signal));
+      notePlatforms(digest, platforms);
+      return { digest, platforms };
+    },
+
+    async fetchContent(question) {
+      const content = await fetchContent(question, { upstream: upstreamOf(question.access), blobs, kept });
+      notePlatforms(content.digest, content.platforms);
+      return content;
+    },
+
+    offer: (request) => offers.open(request, upstreamOf(request.access)),
+    offerProbe: () => offers.openProbe(),
+    setRate: (bytesPerSecond) => bucket.setRate(bytesPerSecond),
+    keepOnly: (digests) => blobs.keepOnly(digests),
+  };
+}
