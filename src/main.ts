@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { serveControl } from '#adapters/control-server';
 import { createDockerEngine } from '#adapters/docker';
 import { createIotHub } from '#adapters/iothub';
@@ -11,12 +12,21 @@ import { probeRegistry } from '#adapters/registry-probe';
 import { systemClock } from '#adapters/system-clock';
 import { createWorkloadSealer, noSealer } from '#adapters/workload-crypto';
 import { createAgent } from '#agent/agent';
+import type { Log } from '#agent/ports';
+import type { Relay } from '#agent/relay-port';
 import { toSteady } from '#agent/ports';
 import type { Agent, AgentDeps } from '#agent/agent';
 import { EnvironmentError, parseEnvironment } from '#contract/environment';
 import type { Environment } from '#contract/environment';
 import { toControlPath } from '#core/control-path';
 import { toHubNames } from '#core/hub-identity';
+import { DEFAULT_SETTINGS } from '#core/desired-state';
+import { createBlobs } from '#relay/blobs';
+import { openKeptBytes } from '#relay/kept-bytes';
+import type { KeptBytes } from '#relay/kept-bytes';
+import { createRelay } from '#relay/relay';
+import { createTokenBucket } from '#relay/token-bucket';
+import { createUpstream } from '#relay/upstream';
 import { createRoutes } from '#web/routes';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -61,8 +71,11 @@ async function main(): Promise<void> {
   process.on('uncaughtException', survive);
   process.on('unhandledRejection', survive);
 
+  const { relay, setMinFreeBytes } = await openRelay(environment, log.child({ component: 'relay' }));
   const agent = createAgent({
     hub,
+    relay,
+    setMinFreeBytes,
     engine: createDockerEngine({ dockerHost: environment.dockerHost, log }),
     probe: probeRegistry,
     clock: systemClock,
@@ -78,7 +91,11 @@ async function main(): Promise<void> {
 
   const endControl = await serveControl({ ...toControlPath(process.env), methods: agent.methods, log });
   const closing = new AbortController();
-  const beside = [hub.run(closing.signal), serveHttp(environment, agent, log, closing.signal)];
+  const beside = [
+    hub.run(closing.signal),
+    relay.run(closing.signal),
+    serveHttp(environment, agent, log, closing.signal),
+  ];
   await agent.run(ending.signal);
   closing.abort();
   await Promise.all([...beside, endControl()]);
@@ -97,6 +114,39 @@ async function serveHttp(
   const routes = createRoutes(agent, { ...names, instance: randomUUID(), nodeVersion: process.version });
   const hostNames = [hostname(), names.gateway];
   await createHttpServer({ port, routes, hostNames, clock: systemClock, log }).run(signal);
+}
+
+/** The relay, which listens for nobody yet. */
+async function openRelay(
+  { relayPort, storageFolder }: Environment,
+  log: Log,
+): Promise<Required<Pick<AgentDeps, 'relay' | 'setMinFreeBytes'>>> {
+  let minFreeBytes = DEFAULT_SETTINGS.minFreeDiskMB * 1_000_000;
+  let kept: KeptBytes | undefined;
+  if (storageFolder !== undefined) {
+    const folder = join(storageFolder, 'relay');
+    try {
+      kept = await openKeptBytes({ folder, minFreeBytes: () => minFreeBytes, clock: systemClock, log });
+    } catch (error) {
+      log.warn(
+        { folder, err: error },
+        'what the relay fetches cannot be kept: a restart in mid-pull begins anew',
+      );
+    }
+  }
+  const bucket = createTokenBucket(systemClock);
+  const blobs = createBlobs({ bucket, kept, clock: systemClock, log });
+  const httpsAddresses = new Set<string>();
+  const relay: Relay = createRelay({
+    port: relayPort === 0 ? undefined : relayPort,
+    openUpstream: (access) => createUpstream({ access, httpsAddresses, clock: systemClock, log }),
+    blobs,
+    isKeeping: kept !== undefined,
+    bucket,
+    clock: systemClock,
+    log,
+  });
+  return { relay, setMinFreeBytes: (sizeBytes) => (minFreeBytes = sizeBytes) };
 }
 
 function toMemory({ storageFolder, hub }: Environment, log: Logger): Pick<AgentDeps, 'memory'> {

@@ -17,7 +17,8 @@ import { createStatus } from '#agent/status';
 import { createSurroundings } from '#agent/surroundings';
 import { createTasks, toOutcome } from '#agent/tasks';
 import { createTransports } from '#agent/transports';
-import { toNeededDigests } from '#agent/measures';
+import { createEngineWatch } from '#agent/engine-watch';
+import { createRelayKeeper } from '#agent/relay-keeper';
 import type { Relay } from '#agent/relay-port';
 import { createWake } from '#agent/wake';
 import { toReported } from '#contract/reported';
@@ -27,13 +28,12 @@ import type { LogLevel, Settings } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
 import type { Overview } from '#core/overview';
 import { plan } from '#core/plan';
-import { toRate } from '#core/pull-window';
 import type { Plan } from '#core/plan';
 import { toUnlisted } from '#core/retention';
 import { formatSet } from '#core/status';
 import { createTally } from '#core/tally';
 import type { Tally } from '#core/tally';
-import type { EngineView, Standing, World } from '#core/world';
+import type { Standing, World } from '#core/world';
 
 export interface AgentDeps {
   readonly hub: Hub;
@@ -48,6 +48,8 @@ export interface AgentDeps {
   readonly parentHostName: string | undefined;
   /** Absent: nothing is remembered over a restart. */
   readonly memory?: { readonly store: Store; readonly sealer: Sealer };
+  /** Nothing is kept on disk for a pull that would leave less of it free. */
+  readonly setMinFreeBytes?: (sizeBytes: number) => void;
   readonly setLogLevel: (level: LogLevel | undefined) => void;
   readonly createId: () => string;
   /** SHA-256 of UTF-8 text, in hexadecimal. */
@@ -120,9 +122,18 @@ export function createAgent(deps: AgentDeps): Agent {
   const { pulls } = actions;
   const surroundings = createSurroundings({ hub, clock, tally, book, pulls, toStatus, toSettings });
   const tasks = createTasks(deps.createId);
-  const isEngineAway = (): boolean => view?.kind === 'unavailable';
+  const isEngineAway = (): boolean => watch.view?.kind === 'unavailable';
+  const watch = createEngineWatch({
+    log,
+    onBack() {
+      records.takeEngineBack(book);
+      transports.forgetReach();
+    },
+  });
+  const { relay, setMinFreeBytes } = deps;
+  const relayKeeper = createRelayKeeper({ relay, book, setMinFreeBytes });
   const { measures } = actions;
-  const plans = createImagePlans({ book, engine, observer, pulls, relay: deps.relay, measures, clock });
+  const plans = createImagePlans({ book, engine, observer, pulls, relay, measures, clock });
   const methods = createMethods({
     ...deps,
     engine,
@@ -138,10 +149,6 @@ export function createAgent(deps: AgentDeps): Agent {
   const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, herald, clock: steady, log });
   const intake = createIntake({ ...deps, book, outlook, remembrance });
 
-  let view: EngineView | undefined;
-  let looksFailed = 0;
-  /** What the relay was last told to keep. */
-  let keptKey: string | undefined;
   const recallAtMs = clock.steadyMs() + RECALL_AFTER_MS;
 
   function toSettings(): Settings {
@@ -167,8 +174,7 @@ export function createAgent(deps: AgentDeps): Agent {
     const looked = await observer.observe(book.desired, signal);
     if (signal.aborted) return Infinity;
     if (looked.kind === 'known' && observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
-    if (!isTold(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
-    view = looked;
+    if (!watch.take(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
     surroundings.takeEngine(looked, freeBytes);
     if (looked.kind === 'known') {
       records.settleInherited(book, looked.index);
@@ -188,40 +194,13 @@ export function createAgent(deps: AgentDeps): Agent {
     }
     const { running } = actions;
     const { routes, isRelayOn } = transports;
-    const world: World = {
-      ...book,
-      desired,
-      nowMs: clock.nowMs(),
-      engine: looked,
-      freeBytes,
-      running,
-      routes,
-      isRelayOn,
-    };
+    const now = { nowMs: clock.nowMs(), engine: looked, freeBytes, running };
+    const world: World = { ...book, desired, ...now, routes, isRelayOn };
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;
     if (observer.isStale || book.desired !== desired) return clock.nowMs() + STALE_RETRY_MS;
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
-  }
-
-  /** Whether a look is to be acted on: one that failed after others succeeded may be the engine's restart. */
-  function isTold(looked: EngineView): boolean {
-    if (looked.kind === 'unavailable') {
-      looksFailed += 1;
-      if (looksFailed === 1 && view?.kind === 'known') return false;
-      if (view?.kind !== 'unavailable') {
-        log.error({ error: looked.message }, 'the engine does not answer; will try again');
-      }
-      return true;
-    }
-    if (looksFailed > 0) {
-      records.takeEngineBack(book);
-      transports.forgetReach();
-    }
-    if (view?.kind === 'unavailable') log.info({}, 'the engine answers again');
-    looksFailed = 0;
-    return true;
   }
 
   /** Does what was planned. @returns when to look again */
@@ -235,7 +214,7 @@ export function createAgent(deps: AgentDeps): Agent {
     }
     outlook.standings = standings;
     surroundings.takeStandings(standings);
-    setUpRelay(planned.standings);
+    relayKeeper.take(toSettings(), planned.standings, clock.nowMs());
     outlook.lastDesiredVersion = book.desired?.version;
     takeReady(outlook, planned.isReady ? toSetDigest() : undefined, clock.nowMs());
     herald.look();
@@ -245,22 +224,12 @@ export function createAgent(deps: AgentDeps): Agent {
     return nextLook(planned.wakeAtMs);
   }
 
-  /** The pace of the link, and what of the kept bytes is still of use. */
-  function setUpRelay(found: ReadonlyMap<string, Standing>): void {
-    deps.relay?.setRate(toRate(toSettings(), clock.nowMs()));
-    const needed = toNeededDigests(book, (name) => found.get(name)?.phase === 'Pulled');
-    const key = needed && [...needed].join(' ');
-    if (needed === undefined || key === keptKey) return;
-    keptKey = key;
-    void deps.relay?.keepOnly(needed);
-  }
-
   function toSetDigest(): string {
     return `sha256:${deps.sha256(formatSet(toStatus().images))}`;
   }
 
   function nextLook(wakeAtMs = Infinity): number {
-    const idleMs = view?.kind === 'unavailable' ? ENGINE_RETRY_MS : jitterMs(RESYNC_MS, clock.random());
+    const idleMs = watch.view?.kind === 'unavailable' ? ENGINE_RETRY_MS : jitterMs(RESYNC_MS, clock.random());
     return Math.min(wakeAtMs, clock.nowMs() + idleMs);
   }
 

@@ -1,4 +1,3 @@
-import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type { RegistryAccess } from '#core/registry-access';
 import type { Transports } from '#agent/transports';
@@ -52,19 +51,4 @@ export function createMeasures({ transports, observer }: MeasureDeps): Measures 
       return content === undefined ? undefined : compare(spec, content, signal);
     },
   };
-}
-
-/** Digests of all that is yet to be fetched; undefined where that is not known of every image that is not here. */
-export function toNeededDigests(
-  { contents, images }: Pick<Book, 'contents' | 'images'>,
-  isHere: (name: string) => boolean,
-): ReadonlySet<string> | undefined {
-  const needed = new Set<string>();
-  for (const name of images.keys()) {
-    if (isHere(name)) continue;
-    const known = contents.get(name);
-    if (known === undefined) return undefined;
-    for (const { digest } of [known.content.config, ...known.content.layers]) needed.add(digest);
-  }
-  return needed;
 }

@@ -1,6 +1,6 @@
 import type { CredentialName, DesiredImage } from '#core/desired-state';
 import type { ImageRecord } from '#core/image-record';
-import { sumBytes } from '#core/progress';
+import { NO_PROGRESS, sumBytes } from '#core/progress';
 import type { PullProgress } from '#core/progress';
 import type { FailureReason, Reason } from '#core/reason';
 import { formatReference } from '#core/reference';
@@ -101,15 +101,20 @@ function toLoginStatus({ registry, login }: RegistryRecord): RegistryStatus {
   }
 }
 
+/** A pull in flight, as far as it is told. */
+interface PullStatus {
+  readonly progress: PullProgress;
+  readonly transport: Transport;
+}
+
+const NOT_BEGUN: PullStatus = { progress: NO_PROGRESS, transport: 'engine' };
+
 /** One image as it is reported. */
 export function toImageStatus(
   desired: DesiredImage,
   standing: Standing,
   record: ImageRecord | undefined,
-  {
-    progress,
-    transport = 'engine',
-  }: { readonly progress?: PullProgress; readonly transport?: Transport } = {},
+  pull: PullStatus | undefined,
 ): ImageStatus {
   const image = desired.kind === 'image' ? formatReference(desired.spec.reference) : (desired.image ?? '');
   const { attempts = 0, evictions = 0 } = record ?? {};
@@ -122,12 +127,7 @@ export function toImageStatus(
       return { ...base, reason, message, ...(retryAtMs === undefined ? {} : { retryAtMs }) };
     }
     case 'Pulling':
-      return {
-        ...base,
-        percent: progress?.percent ?? 0,
-        ...sumBytes(progress === undefined ? [] : [progress]),
-        transport,
-      };
+      return { ...base, ...toPullingStatus(pull) };
     case 'Pulled': {
       const { digest, image: listed } = standing;
       return {
@@ -136,11 +136,22 @@ export function toImageStatus(
         ...(digest === undefined ? {} : { digest }),
         sizeBytes: listed.sizeBytes,
         ...(record?.seen === undefined ? {} : { pulledAtMs: record.seen.sinceMs }),
-        transport: record?.pulledAs?.id === listed.id ? record.pulledAs.transport : 'engine',
+        transport: toPulledBy(record, listed.id),
       };
     }
   }
 }
+
+/** A pull of which the engine has not spoken yet has come nowhere. */
+const toPullingStatus = ({ progress, transport }: PullStatus = NOT_BEGUN): Partial<ImageStatus> => ({
+  percent: progress.percent,
+  ...sumBytes([progress]),
+  transport,
+});
+
+/** What this module did not bring came by the engine. */
+const toPulledBy = (record: ImageRecord | undefined, id: string): Transport =>
+  record?.pulledAs?.id === id ? record.pulledAs.transport : 'engine';
 
 /** The counts of a summary. */
 export function countPhases(

@@ -20,6 +20,8 @@ export interface RelayOptions {
   readonly port: number | undefined;
   readonly openUpstream: (access: RegistryAccess) => Upstream;
   readonly blobs: Blobs;
+  /** Whether the blobs outlive the process. */
+  readonly isKeeping: boolean;
   /** That of the blobs. */
   readonly bucket: Pick<TokenBucket, 'setRate'>;
   readonly clock: Clock;
@@ -59,6 +61,8 @@ export function createRelay(options: RelayOptions): Relay {
     get standing() {
       return server.standing;
     },
+
+    isKeeping: options.isKeeping,
 
     run: (signal) => server.run(signal),
 

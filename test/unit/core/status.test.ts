@@ -42,7 +42,7 @@ describe('an image is told', () => {
     ],
     [
       'that is pulled just now',
-      toImageStatus(desired, { phase: 'Pulling' }, tried, { progress }),
+      toImageStatus(desired, { phase: 'Pulling' }, tried, { progress, transport: 'engine' }),
       {
         image,
         phase: 'Pulling',

@@ -1,0 +1,47 @@
+import type { Book } from '#agent/book';
+import type { Relay } from '#agent/relay-port';
+import type { Settings } from '#core/desired-state';
+import { toRate } from '#core/pull-window';
+import type { Standing } from '#core/world';
+
+/** Tells the relay what the desired properties say of it, after each pass. */
+export interface RelayKeeper {
+  take(settings: Settings, standings: ReadonlyMap<string, Standing>, nowMs: number): void;
+}
+
+export interface RelayKeeperDeps {
+  readonly relay: Relay | undefined;
+  readonly book: Pick<Book, 'contents' | 'images'>;
+  readonly setMinFreeBytes: ((sizeBytes: number) => void) | undefined;
+}
+
+/** Makes a keeper that has told nothing yet. */
+export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperDeps): RelayKeeper {
+  let keptKey: string | undefined;
+  return {
+    take(settings, standings, nowMs) {
+      relay?.setRate(toRate(settings, nowMs));
+      setMinFreeBytes?.(settings.minFreeDiskMB * 1_000_000);
+      const needed = toNeededDigests(book, standings);
+      const key = needed && [...needed].join(' ');
+      if (needed === undefined || key === keptKey) return;
+      keptKey = key;
+      void relay?.keepOnly(needed);
+    },
+  };
+}
+
+/** Digests of all that is yet to be fetched; undefined where that is not known of every image that is not here. */
+function toNeededDigests(
+  { contents, images }: RelayKeeperDeps['book'],
+  standings: ReadonlyMap<string, Standing>,
+): ReadonlySet<string> | undefined {
+  const needed = new Set<string>();
+  for (const name of images.keys()) {
+    if (standings.get(name)?.phase === 'Pulled') continue;
+    const known = contents.get(name);
+    if (known === undefined) return undefined;
+    for (const { digest } of [known.content.config, ...known.content.layers]) needed.add(digest);
+  }
+  return needed;
+}
