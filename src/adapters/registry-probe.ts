@@ -7,6 +7,7 @@ import { connect as connectTls, getCACertificates } from 'node:tls';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { RegistryProber } from '#agent/ports';
 import { split } from '#core/registry-advice';
+import { knowsNoTls } from '#core/registry-probe';
 import type { AnswerFacts, Probe, Probed, TlsFacts } from '#core/registry-probe';
 
 /** More of `/v2/` is not read. */
@@ -72,9 +73,6 @@ function openPort({ host, port }: Place, signal: AbortSignal): Promise<true> {
   return promise;
 }
 
-/** What a server says that was spoken to in TLS and knows none. */
-const PLAIN = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'EPROTO']);
-
 /** The certificate is looked at whatever is wrong with it: nothing secret is said over the connection. */
 function shakeHands(
   { host, port, ca }: Place & { readonly ca: string | undefined },
@@ -95,7 +93,7 @@ function shakeHands(
     socket.destroy();
   });
   socket.once('error', (error: Error & { code?: string }) => {
-    if (PLAIN.has(error.code ?? '')) take({ kind: 'plain' });
+    if (knowsNoTls(error.code)) take({ kind: 'plain' });
     else reject(error);
   });
   socket.once('close', () => {

@@ -6,7 +6,8 @@ import { getCACertificates } from 'node:tls';
 import type { Log } from '#agent/ports';
 import type { Credential } from '#core/desired-state';
 import type { Reference } from '#core/reference';
-import { Secret } from '#core/secret';
+import { parseChallenge, parseToken, toBasic, toTokenUrl } from '#core/registry-auth';
+import type { Secret } from '#core/secret';
 
 /** What {@link fetchRegistryToken} takes. */
 export interface RegistryTokenOptions {
@@ -81,16 +82,19 @@ async function fetchToken(
 ): Promise<Secret> {
   const challenge = await get(new URL('/v2/', origin), requestOptions);
   if (challenge.status !== 401) throw new Refusal(`/v2/ answered ${challenge.status}`);
-  const { realm, service } = parseChallenge(challenge.authenticate);
-  const url = URL.parse(realm);
-  if (url?.origin !== new URL(origin).origin) throw new Refusal('the token is to be had from another origin');
-  if (service !== undefined) url.searchParams.set('service', service);
-  url.searchParams.set('scope', `repository:${reference.repository}:pull`);
-  if (credential !== undefined) url.searchParams.set('account', credential.username);
+  const asked = parseChallenge(challenge.authenticate);
+  if (asked?.kind !== 'bearer') throw new Refusal('the registry asks for no bearer token');
+  const realm = URL.parse(asked.realm);
+  if (realm?.origin !== new URL(origin).origin)
+    throw new Refusal('the token is to be had from another origin');
+  const { repository } = reference;
+  const url = toTokenUrl(realm, { service: asked.service, repository, username: credential?.username });
   const headers = credential === undefined ? {} : { authorization: toBasic(credential) };
   const answer = await get(url, { ...requestOptions, headers });
   if (answer.status !== 200) throw new Refusal(`the token endpoint answered ${answer.status}`);
-  return parseToken(answer.body);
+  const issued = parseToken(answer.body);
+  if (issued === undefined) throw new Refusal('the token endpoint answered without a token');
+  return issued.token;
 }
 
 interface Answer {
@@ -120,41 +124,6 @@ function get(url: URL, options: RequestOptions): Promise<Answer> {
       .on('error', reject)
       .end();
   });
-}
-
-/** @throws a Refusal where a Bearer challenge with a realm is not among what the registry asks for */
-function parseChallenge(header: string): { readonly realm: string; readonly service: string | undefined } {
-  const text = /(?:^|[\s,])bearer\s+(.*)$/i.exec(header)?.[1] ?? '';
-  const parameters = [...text.matchAll(/\b([a-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi)];
-  // Other challenges may follow: the first of a name is this one's.
-  const find = (wanted: string): string | undefined => {
-    const [, , quoted, bare] = parameters.find(([, name = '']) => name.toLowerCase() === wanted) ?? [];
-    return quoted ?? bare;
-  };
-  const realm = find('realm');
-  if (realm === undefined) throw new Refusal('the registry asks for no bearer token');
-  return { realm, service: find('service') };
-}
-
-/** Cloud registries say `access_token`, others `token`, many both. */
-function parseToken(body: string): Secret {
-  const { token, access_token: accessToken } = toFields(body);
-  const text = [accessToken, token].find((value) => typeof value === 'string' && value !== '');
-  if (typeof text !== 'string') throw new Refusal('the token endpoint answered without a token');
-  return new Secret(text);
-}
-
-/** Empty where it is no JSON object: the parser's own words would quote it. */
-function toFields(body: string): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(body)) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
-}
-
-function toBasic({ username, password }: Credential): string {
-  return `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString('base64')}`;
 }
 
 const toText = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -38,6 +38,13 @@ export interface AnswerFacts {
   readonly challenge?: string;
 }
 
+const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'EPROTO']);
+
+/** Whether a TLS handshake that failed with a system's code met a server that knows no TLS. */
+export function knowsNoTls(code: string | undefined): boolean {
+  return NO_TLS.has(code ?? '');
+}
+
 /**
  * What the probe means, step by step. The module's network is not the engine's: nothing here says that the engine cannot
  * pull.

@@ -1,5 +1,7 @@
 import type { Clock, Log } from '#agent/ports';
+import { createHashStates } from '#relay/hash-states';
 import type { KeptBytes } from '#relay/kept-bytes';
+import { readPassing } from '#relay/passing-read';
 import type { TokenBucket } from '#relay/token-bucket';
 import type { Upstream } from '#relay/upstream';
 
@@ -44,7 +46,15 @@ export interface BlobsOptions {
   readonly log: Log;
 }
 
-export function createBlobs(options: BlobsOptions): Blobs {
-  void options;
-  throw new Error('not there yet');
+export function createBlobs({ bucket, kept, clock }: BlobsOptions): Blobs {
+  const states = createHashStates();
+  const surroundings = { states, bucket, clock };
+  return {
+    async *read(request) {
+      request.signal.throwIfAborted();
+      yield* readPassing(request, surroundings);
+    },
+    keptBytes: (digest) => kept?.keptBytes(digest) ?? 0,
+    keepOnly: async (digests) => await kept?.keepOnly(digests),
+  };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '#agent/ports';
+import { createTurnstile } from '#core/turnstile';
 
 /** A budget that all downloads share. */
 export interface TokenBucket {
@@ -8,8 +9,44 @@ export interface TokenBucket {
   take(bytes: number, signal: AbortSignal): Promise<void>;
 }
 
+/** So much of what was not used is not lost: timers ring late. */
+const SAVED_SECONDS = 0.1;
+
 /** Without a limit until one is set. */
 export function createTokenBucket(clock: Pick<Clock, 'steadyMs' | 'sleep'>): TokenBucket {
-  void clock;
-  throw new Error('not there yet');
+  const inTurn = createTurnstile(1);
+  let rate = 0;
+  let changed = new AbortController();
+  /** Bytes that passed and are not paid for by time yet; below 0: time that was not used. */
+  let debtBytes = 0;
+  let settledMs = clock.steadyMs();
+
+  function settle(): void {
+    const nowMs = clock.steadyMs();
+    debtBytes = Math.max(debtBytes - ((nowMs - settledMs) / 1000) * rate, -SAVED_SECONDS * rate);
+    settledMs = nowMs;
+  }
+
+  async function waitFor(bytes: number, signal: AbortSignal): Promise<void> {
+    settle();
+    while (rate > 0 && debtBytes > 0 && !signal.aborted) {
+      await clock.sleep((debtBytes / rate) * 1000, AbortSignal.any([signal, changed.signal]));
+      settle();
+    }
+    signal.throwIfAborted();
+    debtBytes = rate > 0 ? debtBytes + bytes : 0;
+  }
+
+  return {
+    setRate(bytesPerSecond) {
+      settle();
+      rate = bytesPerSecond;
+      changed.abort();
+      changed = new AbortController();
+    },
+    async take(bytes, signal) {
+      if (rate > 0) await inTurn(() => waitFor(bytes, signal));
+      else signal.throwIfAborted();
+    },
+  };
 }

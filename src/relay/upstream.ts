@@ -1,5 +1,15 @@
-import type { Clock, Log } from '#agent/ports';
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '#agent/ports';
+import { AgentError } from '#core/reason';
+import { isDigest } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
+import { withinTime } from '#relay/answers';
+import { createInquirer } from '#relay/inquirer';
+import { ACCEPT, isRegistry, toManifest, toManifestHead, toPlace } from '#relay/registry-answers';
+import { toNetworkFailure } from '#relay/registry-failure';
+import { createRegistryLine } from '#relay/registry-line';
+import { readBody } from '#relay/request';
+import { createTokens } from '#relay/tokens';
 
 export type { RegistryAccess } from '#core/registry-access';
 
@@ -51,15 +61,112 @@ export interface UpstreamOptions {
   /** Addresses that HTTPS worked with: plain HTTP is never spoken there again. One for all upstreams of a process. */
   readonly httpsAddresses: Set<string>;
   readonly clock: Clock;
-  readonly log: Log;
   /** Where the host is, for a registry at a loopback address where nobody listens. Default `host.docker.internal`. */
   readonly hostAlias?: string;
   /** For the first answer to each request. Default 30,000. */
   readonly answerTimeoutMs?: number;
 }
 
+const HOST_ALIAS = 'host.docker.internal';
+const ANSWER_TIMEOUT_MS = 30_000;
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
 /** Nothing is sent. */
 export function createUpstream(options: UpstreamOptions): Upstream {
-  void options;
-  throw new Error('not there yet');
+  const { access, clock, answerTimeoutMs = ANSWER_TIMEOUT_MS, hostAlias = HOST_ALIAS } = options;
+  const { address } = access;
+  const line = createRegistryLine({ ...options, answerTimeoutMs, hostAlias });
+  const inquirer = createInquirer({
+    address,
+    line,
+    tokens: createTokens({ access, line, clock, answerTimeoutMs }),
+    nowMs: clock.nowMs,
+  });
+  /** A body that stands still must not hold its reader. */
+  const limitMs = 2 * answerTimeoutMs;
+
+  async function fetchManifest(
+    repository: string,
+    tagOrDigest: string,
+    signal: AbortSignal,
+  ): Promise<ServedManifest> {
+    const path = toManifestPath(repository, tagOrDigest);
+    const subject = `${address}/${repository}`;
+    return await withinTime(
+      limitMs,
+      address,
+      async (limit) => {
+        const answer = await inquirer.ask({ method: 'GET', path, repository, headers: ACCEPT }, limit);
+        const bytes = await readBody(answer.response, MAX_MANIFEST_BYTES).catch((error: unknown) => {
+          throw toNetworkFailure(error, address);
+        });
+        if (bytes === undefined) throw new AgentError('RegistryError', `${subject}: a manifest over 4 MiB`);
+        return toManifest(answer.response.headers, bytes, { tagOrDigest, subject });
+      },
+      signal,
+    );
+  }
+
+  return {
+    get isPlainHttp() {
+      return line.isPlainHttp;
+    },
+    login: (signal) =>
+      withinTime(
+        limitMs,
+        address,
+        async (limit) => {
+          const isAnyone = access.credential === undefined;
+          const answer = await inquirer.ask({ method: 'GET', path: '/v2/', headers: {}, isAnyone }, limit);
+          answer.response.destroy();
+          if (isRegistry(answer.response)) return;
+          throw new AgentError('RegistryError', `${address} answers /v2/, and not as a registry does`);
+        },
+        signal,
+      ),
+    async headManifest(repository, tagOrDigest, signal) {
+      const path = toManifestPath(repository, tagOrDigest);
+      const { response } = await inquirer.ask({ method: 'HEAD', path, repository, headers: ACCEPT }, signal);
+      response.destroy();
+      const head = toManifestHead(response.headers);
+      if (head !== undefined && (!isDigest(tagOrDigest) || head.digest === tagOrDigest)) return head;
+      const { bytes, ...found } = await fetchManifest(repository, tagOrDigest, signal);
+      return { ...found, sizeBytes: bytes.length };
+    },
+    fetchManifest,
+    async openBlob({ repository, digest, fromByte }, signal) {
+      const path = `/v2/${repository}/blobs/${digest}`;
+      const range = fromByte === 0 ? {} : { range: `bytes=${fromByte}-` };
+      const headers = { accept: '*/*', 'accept-encoding': 'identity', ...range };
+      const answer = await inquirer
+        .ask({ method: 'GET', path, repository, headers }, signal)
+        .catch(toBlobFailure);
+      const place = toPlace(answer.response, fromByte);
+      if (place !== undefined) return { ...place, body: toBody(answer.response, address, signal) };
+      answer.response.destroy();
+      throw new AgentError('RegistryError', `${address}: another part of the blob than was asked for`);
+    },
+  };
+}
+
+const toManifestPath = (repository: string, tagOrDigest: string): string =>
+  `/v2/${repository}/manifests/${tagOrDigest}`;
+
+/** A manifest was there that names the blob. */
+function toBlobFailure(error: unknown): never {
+  const isMissing = error instanceof AgentError && error.reason === 'NotFound';
+  throw isMissing ? new AgentError('Corrupt', error.message, { cause: error }) : error;
+}
+
+async function* toBody(
+  response: IncomingMessage,
+  address: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of response) yield chunk as Uint8Array;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw toNetworkFailure(error, address);
+  }
 }

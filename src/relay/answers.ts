@@ -1,0 +1,40 @@
+import { AgentError } from '#core/reason';
+import { toRegistryFailure } from '#relay/registry-failure';
+import type { Answer } from '#relay/registry-line';
+import { readBody } from '#relay/request';
+
+const MAX_REFUSAL_BYTES = 10_000;
+
+/**
+ * What an answer means that was not wanted; its body is read for the registry's words.
+ *
+ * @param nowMs - since 1970
+ */
+export async function toFailure({ response }: Answer, subject: string, nowMs: number): Promise<AgentError> {
+  const body = await readBody(response, MAX_REFUSAL_BYTES).catch(() => undefined);
+  const { statusCode: status = 0, headers } = response;
+  const refused = {
+    status,
+    contentType: headers['content-type'] ?? '',
+    retryAfter: headers['retry-after'],
+    body: String(body ?? ''),
+  };
+  return toRegistryFailure(refused, subject, nowMs);
+}
+
+/** Ends work that takes longer by `RegistryUnreachable`, and for `outer`'s own reason where that aborts. */
+export async function withinTime<T>(
+  limitMs: number,
+  address: string,
+  work: (signal: AbortSignal) => Promise<T>,
+  outer?: AbortSignal,
+): Promise<T> {
+  const limit = AbortSignal.timeout(limitMs);
+  try {
+    return await work(outer === undefined ? limit : AbortSignal.any([outer, limit]));
+  } catch (error) {
+    outer?.throwIfAborted();
+    if (!limit.aborted) throw error;
+    throw new AgentError('RegistryUnreachable', `${address}: no answer in time`);
+  }
+}

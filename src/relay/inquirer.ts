@@ -1,0 +1,89 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import { AgentError } from '#core/reason';
+import { toFailure } from '#relay/answers';
+import type { Answer, RegistryLine } from '#relay/registry-line';
+import type { Tokens } from '#relay/tokens';
+
+/** Gets answers out of a registry. */
+export interface Inquirer {
+  /** Logs in as far as it takes and follows redirects. Resolves with a good answer (2xx), rejects with an `AgentError`. */
+  ask(inquiry: Inquiry, signal: AbortSignal): Promise<Answer>;
+}
+
+export interface Inquiry {
+  readonly method: 'GET' | 'HEAD';
+  readonly path: string;
+  /** Whose right to pull is needed. */
+  readonly repository?: string;
+  readonly headers: OutgoingHttpHeaders;
+  /** A request for a login is answer enough. */
+  readonly isAnyone?: boolean;
+}
+
+interface InquirerOptions {
+  readonly address: string;
+  readonly line: RegistryLine;
+  readonly tokens: Tokens;
+  /** Since 1970. */
+  readonly nowMs: () => number;
+}
+
+const MAX_REDIRECTS = 5;
+/** Without a token or with an old one, and with a new one. */
+const MAX_REFUSALS = 2;
+
+export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions): Inquirer {
+  /** Redirects are for whoever has the blobs: another origin gets no token. */
+  async function follow(
+    first: Answer,
+    inquiry: Inquiry,
+    authorization: string | undefined,
+    signal: AbortSignal,
+  ) {
+    let answer = first;
+    for (let hops = 0; isRedirect(answer); hops += 1) {
+      answer.response.destroy();
+      const url = URL.parse(answer.response.headers.location ?? '', answer.url.href);
+      if (url === null || hops === MAX_REDIRECTS) {
+        throw new AgentError('RegistryError', `${address} redirects to nowhere`);
+      }
+      const isOwn = url.origin === first.url.origin;
+      const headers = toHeaders(inquiry, isOwn ? authorization : undefined);
+      answer = await line.askElsewhere(url, { method: inquiry.method, headers }, signal);
+    }
+    return answer;
+  }
+
+  return {
+    async ask(inquiry, signal) {
+      const { method, path, repository } = inquiry;
+      for (let refusals = 0; ;) {
+        const authorization = await tokens.authorize(repository, signal);
+        const first = await line.ask(path, { method, headers: toHeaders(inquiry, authorization) }, signal);
+        const answer = await follow(first, inquiry, authorization, signal);
+        const { statusCode: status = 0 } = answer.response;
+        if (status >= 200 && status < 300) return answer;
+        if (status === 401 && inquiry.isAnyone === true) return answer;
+        const subject = repository === undefined ? address : `${address}/${repository}`;
+        const isForeign = answer.url.origin !== first.url.origin;
+        if (status !== 401 || isForeign) throw toHome(await toFailure(answer, subject, nowMs()), isForeign);
+        answer.response.destroy();
+        refusals += 1;
+        tokens.learn(answer, repository, authorization);
+        if (refusals === MAX_REFUSALS) {
+          throw new AgentError('Unauthorized', `${subject}: the registry refused its own token`);
+        }
+      }
+    },
+  };
+}
+
+/** What another host says of a signed address is no word about the right to pull. */
+const toHome = (failure: AgentError, isForeign: boolean): AgentError =>
+  isForeign && failure.reason !== 'RateLimited' ? new AgentError('RegistryError', failure.message) : failure;
+
+const isRedirect = ({ response: { statusCode = 0 } }: Answer): boolean =>
+  [301, 302, 303, 307, 308].includes(statusCode);
+
+const toHeaders = ({ headers }: Inquiry, authorization: string | undefined): OutgoingHttpHeaders =>
+  authorization === undefined ? headers : { ...headers, authorization };

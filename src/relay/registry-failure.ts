@@ -1,0 +1,85 @@
+import { AgentError } from '#core/reason';
+import type { FailureReason } from '#core/reason';
+
+/** What a registry said instead of an answer. */
+export interface Refused {
+  readonly status: number;
+  readonly contentType: string;
+  readonly retryAfter: string | undefined;
+  readonly body: string;
+}
+
+/** A failure after which the registry wants to be left alone for a while. */
+export class BusyRegistry extends AgentError {
+  readonly retryAfterMs: number;
+
+  constructor(reason: FailureReason, message: string, retryAfterMs: number) {
+    super(reason, message);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+const STATUS_REASONS: Readonly<Record<number, FailureReason>> = {
+  401: 'Unauthorized',
+  403: 'AccessDenied',
+  404: 'NotFound',
+  416: 'Corrupt',
+  429: 'RateLimited',
+};
+
+/**
+ * What a status that was not wanted means. A page in the place of a registry's own words is of what stands before it:
+ * only its 429 says anything about the question.
+ *
+ * @param subject - what was asked for
+ * @param nowMs - since 1970
+ */
+export function toRegistryFailure(refused: Refused, subject: string, nowMs: number): AgentError {
+  const { status, contentType, retryAfter } = refused;
+  const isForeign = /html/i.test(contentType) && status !== 429;
+  const reason = isForeign ? 'RegistryError' : (STATUS_REASONS[status] ?? 'RegistryError');
+  const words = isForeign ? '' : toWords(refused.body);
+  const message = `${subject}: the registry answered ${status}${words === '' ? '' : ` (${words})`}`;
+  const delayMs = parseRetryAfter(retryAfter, nowMs);
+  return delayMs === undefined ? new AgentError(reason, message) : new BusyRegistry(reason, message, delayMs);
+}
+
+/** A `Retry-After` header, seconds or a date, as a delay of at least 0; undefined where it is neither. */
+function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
+  if (header === undefined) return undefined;
+  const delayMs = /^\s*\d{1,9}\s*$/.test(header) ? Number(header) * 1000 : Date.parse(header) - nowMs;
+  return Number.isFinite(delayMs) ? Math.max(delayMs, 0) : undefined;
+}
+
+const MAX_WORDS = 200;
+
+/** The registry's own first error, on one line. */
+function toWords(body: string): string {
+  try {
+    const { errors } = Object(JSON.parse(body)) as { errors?: unknown };
+    const { code, message } = Object(Array.isArray(errors) ? errors[0] : undefined) as Record<
+      string,
+      unknown
+    >;
+    const words = [code, message].filter((word) => typeof word === 'string' && word !== '').join(': ');
+    return words
+      .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+      .slice(0, MAX_WORDS)
+      .toWellFormed();
+  } catch {
+    return '';
+  }
+}
+
+/** The certificate, or who signed it, is not good enough. */
+const DISTRUST =
+  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH)/;
+
+/** What it means that a registry could not be spoken to. */
+export function toNetworkFailure(error: unknown, address: string): AgentError {
+  if (error instanceof AgentError) return error;
+  const { code, message = '' } = Object(error) as { code?: unknown; message?: string };
+  const words = message === '' ? String(code) : message;
+  const reason = DISTRUST.test(String(code)) ? 'RegistryUntrusted' : 'RegistryUnreachable';
+  return new AgentError(reason, words.includes(address) ? words : `${address}: ${words}`, { cause: error });
+}

@@ -1,0 +1,96 @@
+import type { IncomingMessage } from 'node:http';
+import { AgentError } from '#core/reason';
+import type { RegistryAccess } from '#core/registry-access';
+import { knowsNoTls } from '#core/registry-probe';
+import { toNetworkFailure } from '#relay/registry-failure';
+import { request, toCode, toTrust } from '#relay/request';
+import type { Line, RequestHead } from '#relay/request';
+
+/** Requests to one registry's address, in the scheme that it speaks. Whatever fails is an `AgentError`. */
+export interface RegistryLine {
+  /** Undefined before the first answer. */
+  readonly isPlainHttp: boolean | undefined;
+  /** A path of the registry itself, without redirects. */
+  ask(path: string, head: RequestHead, signal: AbortSignal): Promise<Answer>;
+  /** Any address, without redirects, with the same trust. Never plain HTTP for a registry that speaks HTTPS. */
+  askElsewhere(url: URL, head: RequestHead, signal: AbortSignal): Promise<Answer>;
+}
+
+export interface Answer {
+  readonly url: URL;
+  readonly response: IncomingMessage;
+}
+
+/** What {@link createRegistryLine} takes. */
+export interface RegistryLineOptions extends Omit<Line, 'trust'> {
+  readonly access: RegistryAccess;
+  readonly httpsAddresses: Set<string>;
+}
+
+/** Nothing is sent. */
+export function createRegistryLine(options: RegistryLineOptions): RegistryLine {
+  const { access, httpsAddresses } = options;
+  const { address, ca } = access;
+  let line: Line | undefined;
+  let isPlainHttp: boolean | undefined;
+  /** Whether to begin with plain HTTP: after trouble HTTPS goes first again. */
+  let startsPlain = false;
+
+  async function send(url: URL, head: RequestHead, signal: AbortSignal): Promise<Answer> {
+    line ??= { ...options, trust: ca === undefined ? undefined : toTrust(ca) };
+    return { url, response: await request(url, head, line, signal) };
+  }
+
+  async function askSecurely(path: string, head: RequestHead, signal: AbortSignal): Promise<Answer> {
+    const answer = await send(new URL(path, `https://${address}`), head, signal);
+    httpsAddresses.add(address);
+    isPlainHttp = false;
+    return answer;
+  }
+
+  async function askPlainly(path: string, head: RequestHead, signal: AbortSignal): Promise<Answer> {
+    startsPlain = false;
+    const answer = await send(new URL(path, `http://${address}`), head, signal);
+    isPlainHttp = true;
+    // What servers say that are spoken to in plain HTTP and want TLS.
+    startsPlain = answer.response.statusCode !== 400;
+    return answer;
+  }
+
+  async function askSomehow(path: string, head: RequestHead, signal: AbortSignal): Promise<Answer> {
+    const isBarred = ca !== undefined || httpsAddresses.has(address);
+    if (startsPlain && !isBarred) return await askPlainly(path, head, signal);
+    try {
+      return await askSecurely(path, head, signal);
+    } catch (error) {
+      if (!knowsNoTls(toCode(error))) throw error;
+      if (isBarred) {
+        const why = ca === undefined ? 'spoke HTTPS before' : 'is to be known by its CA';
+        throw new AgentError('RegistryInsecure', `${address} speaks plain HTTP now, and ${why}`);
+      }
+      return await askPlainly(path, head, signal);
+    }
+  }
+
+  async function toFailures<T>(signal: AbortSignal, attempt: Promise<T>): Promise<T> {
+    try {
+      return await attempt;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw toNetworkFailure(error, address);
+    }
+  }
+
+  return {
+    get isPlainHttp() {
+      return isPlainHttp;
+    },
+    ask: (path, head, signal) => toFailures(signal, askSomehow(path, head, signal)),
+    async askElsewhere(url, head, signal) {
+      if (url.protocol !== 'https:' && (url.protocol !== 'http:' || isPlainHttp !== true)) {
+        throw new AgentError('RegistryInsecure', `${address} leads to ${url.host} over ${url.protocol}//`);
+      }
+      return await toFailures(signal, send(url, head, signal));
+    },
+  };
+}

@@ -1,0 +1,130 @@
+import type { Clock } from '#agent/ports';
+import { AgentError } from '#core/reason';
+import type { RegistryAccess } from '#core/registry-access';
+import { parseChallenge, parseToken, toBasic, toTokenUrl } from '#core/registry-auth';
+import type { Challenge, IssuedToken } from '#core/registry-auth';
+import type { Secret } from '#core/secret';
+import type { Answer, RegistryLine } from '#relay/registry-line';
+import { toFailure, withinTime } from '#relay/answers';
+import { readBody } from '#relay/request';
+
+/** What goes with a request so that the registry answers it. */
+export interface Tokens {
+  /**
+   * The `Authorization` for one repository, or for the registry where there is none; undefined while it never asked for
+   * any. Rejects with an `AgentError`.
+   */
+  authorize(repository: string | undefined, signal: AbortSignal): Promise<string | undefined>;
+  /**
+   * Learns from a 401. What was sent is not sent again.
+   *
+   * @param sent - undefined where nothing was
+   * @throws an AgentError where nothing helps
+   */
+  learn(answer: Answer, repository: string | undefined, sent: string | undefined): void;
+}
+
+/** What {@link createTokens} takes. */
+export interface TokensOptions {
+  readonly access: RegistryAccess;
+  readonly line: RegistryLine;
+  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
+  readonly answerTimeoutMs: number;
+}
+
+interface Held {
+  readonly token: Promise<Secret>;
+  /** Infinity while it is fetched. */
+  goodUntilMs: number;
+}
+
+/** Where the registry does not say it. */
+const DEFAULT_LIFETIME_SECONDS = 60;
+/** Clocks differ, and a request takes its time. */
+const MARGIN_SECONDS = 10;
+const MAX_ANSWER_BYTES = 100_000;
+
+/** One token for each repository, renewed before it ends. */
+export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOptions): Tokens {
+  const { address, credential } = access;
+  const held = new Map<string, Held>();
+  let challenge: { readonly value: Challenge; readonly origin: string } | undefined;
+
+  async function fetchToken(repository: string | undefined): Promise<IssuedToken> {
+    if (challenge?.value.kind !== 'bearer') throw new Error('no realm is known');
+    const { realm, service } = challenge.value;
+    const url = URL.parse(realm);
+    if (url === null) throw new AgentError('RegistryError', `${address} names no place where tokens are had`);
+    if (credential !== undefined && url.origin !== challenge.origin) {
+      const message = `${address} wants the password sent to ${url.origin}; it goes to the registry's own address only`;
+      throw new AgentError('RegistryError', message);
+    }
+    const tokenUrl = toTokenUrl(url, { service, repository, username: credential?.username });
+    const headers = credential === undefined ? {} : { authorization: toBasic(credential) };
+    // Whoever asked first may go away while others wait.
+    return await withinTime(2 * answerTimeoutMs, address, async (signal) => {
+      const answer = await line.askElsewhere(tokenUrl, { method: 'GET', headers }, signal);
+      const subject = `token of ${address}`;
+      if (answer.response.statusCode !== 200) throw await toFailure(answer, subject, clock.nowMs());
+      const issued = parseToken(String((await readBody(answer.response, MAX_ANSWER_BYTES)) ?? ''));
+      if (issued !== undefined) return issued;
+      throw new AgentError('RegistryError', `${subject}: the registry answered without one`);
+    });
+  }
+
+  function holdToken(repository: string | undefined): Held {
+    const key = repository ?? '';
+    const found = held.get(key);
+    if (found !== undefined && clock.steadyMs() < found.goodUntilMs) return found;
+    const fetched = fetchToken(repository);
+    const fresh: Held = { token: fetched.then(({ token }) => token), goodUntilMs: Infinity };
+    held.set(key, fresh);
+    fetched.then(
+      ({ lifetimeSeconds: seconds = DEFAULT_LIFETIME_SECONDS }) => {
+        fresh.goodUntilMs = clock.steadyMs() + (seconds - Math.min(MARGIN_SECONDS, seconds / 4)) * 1000;
+      },
+      () => {
+        if (held.get(key) === fresh) held.delete(key);
+      },
+    );
+    return fresh;
+  }
+
+  return {
+    async authorize(repository, signal) {
+      signal.throwIfAborted();
+      if (challenge === undefined) return undefined;
+      if (challenge.value.kind === 'basic') return credential === undefined ? undefined : toBasic(credential);
+      const token = await untilAborted(holdToken(repository).token, signal);
+      return `Bearer ${token.reveal()}`;
+    },
+    learn({ url, response }, repository, sent) {
+      const asked = parseChallenge(response.headers['www-authenticate'] ?? '');
+      const subject = repository === undefined ? address : `${address}/${repository}`;
+      if (asked === undefined) {
+        throw new AgentError(
+          'Unauthorized',
+          `${subject}: the registry refused, and asks for no login it knows`,
+        );
+      }
+      if (sent !== undefined && asked.kind === 'bearer' && asked.error === 'insufficient_scope') {
+        throw new AgentError('AccessDenied', `${subject}: the token does not give the right to pull`);
+      }
+      if (asked.kind === 'basic' && (credential === undefined || sent !== undefined)) {
+        const why = credential === undefined ? 'asks for a user name and password' : 'refused the password';
+        throw new AgentError('Unauthorized', `${subject}: the registry ${why}`);
+      }
+      challenge = { value: asked, origin: url.origin };
+      if (sent !== undefined) held.delete(repository ?? '');
+    },
+  };
+}
+
+/** Rejects when the signal aborts; the work goes on for whoever else waits for it. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  work.then(resolve, reject);
+  return promise.finally(() => signal.removeEventListener('abort', abort));
+}
