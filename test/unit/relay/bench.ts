@@ -1,0 +1,67 @@
+import type { Clock } from '#agent/ports';
+import { systemClock } from '#adapters/system-clock';
+import { Secret } from '#core/secret';
+import { createBlobs } from '#relay/blobs';
+import type { BlobRead, Blobs } from '#relay/blobs';
+import { createTokenBucket } from '#relay/token-bucket';
+import { createUpstream } from '#relay/upstream';
+import type { Upstream, UpstreamOptions } from '#relay/upstream';
+import { PASSWORD, USERNAME } from '#test/unit/relay/site';
+import type { Site } from '#test/unit/relay/site';
+
+export const credential = { name: 'password', username: USERNAME, password: new Secret(PASSWORD) } as const;
+export const NEVER = new AbortController().signal;
+
+/** The machine's time, and delays a hundred times shorter. */
+export const hastyClock: Clock = {
+  ...systemClock,
+  sleep: (delayMs, signal) => systemClock.sleep(delayMs / 100, signal),
+};
+
+export function makeUpstream(
+  address: string,
+  options: Partial<UpstreamOptions> & { ca?: string } = {},
+): Upstream {
+  const { ca, ...rest } = options;
+  return createUpstream({
+    access: { address, credential, ca },
+    httpsAddresses: new Set(),
+    clock: systemClock,
+    ...rest,
+  });
+}
+
+/** What is said of a promise that is to fail. */
+export async function failureOf(work: Promise<unknown>): Promise<{ reason?: string; message: string }> {
+  try {
+    await work;
+  } catch (error) {
+    return error as { reason?: string; message: string };
+  }
+  throw new Error('it did not fail');
+}
+
+export const makeBlobs = (options: Partial<Parameters<typeof createBlobs>[0]> = {}): Blobs =>
+  createBlobs({ bucket: createTokenBucket(systemClock), clock: hastyClock, log: silentLog, ...options });
+
+const ignore = (): void => undefined;
+export const silentLog = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** A read of a whole blob of the site. */
+export function toRead(site: Site, blob: Buffer, options: Partial<BlobRead> = {}): BlobRead {
+  return {
+    digest: site.holdBlob(blob),
+    sizeBytes: blob.length,
+    fromByte: 0,
+    source: { upstream: makeUpstream(site.address), repository: 'group/app' },
+    stallTimeoutMs: 60_000,
+    signal: NEVER,
+    ...options,
+  };
+}
+
+export async function drain(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of bytes) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

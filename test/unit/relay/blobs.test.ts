@@ -1,0 +1,216 @@
+import { describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import { systemClock } from '#adapters/system-clock';
+import { drain, failureOf, makeBlobs, toRead } from '#test/unit/relay/bench';
+import { makeBytes, startSite, toDigest } from '#test/unit/relay/site';
+
+const SIZE = 5_000_000;
+const BLOB = makeBytes(SIZE);
+
+describe('a blob', () => {
+  test('comes whole over a good link, in small pieces, by one request', async () => {
+    const site = await startSite();
+    const sizes: number[] = [];
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of makeBlobs().read(toRead(site, BLOB))) {
+      sizes.push(chunk.length);
+      chunks.push(chunk);
+    }
+    expect(Buffer.concat(chunks).equals(BLOB)).toBe(true);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(65_536);
+    expect(site.requests.filter(({ url }) => url.includes('/blobs/'))).toHaveLength(1);
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8, 9])('is cut at %i tenths and no byte comes twice', async (tenths) => {
+    const site = await startSite();
+    const cuts = [(SIZE / 10) * tenths];
+    site.faults.cutAfterBytes = () => cuts.shift() ?? Infinity;
+    let fetchedBytes = 0;
+    const read = toRead(site, BLOB, { onFetched: (bytes) => void (fetchedBytes += bytes) });
+    expect((await drain(makeBlobs().read(read))).equals(BLOB)).toBe(true);
+    expect(fetchedBytes).toBe(SIZE);
+    expect(site.servedBytes).toBe(SIZE);
+  });
+
+  test('is read however often the link breaks, and no byte comes twice', async () => {
+    const site = await startSite();
+    const blob = makeBytes(300_000);
+    const read = toRead(site, blob);
+    const cut = fc.oneof(fc.integer({ min: 1, max: 300_000 }), fc.constantFrom(1, 65_535, 65_536, 65_537));
+    await fc.assert(
+      fc.asyncProperty(fc.array(cut, { maxLength: 12 }), fc.nat(300_000), async (cuts, fromByte) => {
+        const rest = [...cuts];
+        site.servedBytes = 0;
+        site.faults.cutAfterBytes = () => rest.shift() ?? Infinity;
+        const bytes = await drain(makeBlobs().read({ ...read, fromByte }));
+        expect(bytes.equals(blob.subarray(fromByte))).toBe(true);
+        expect(site.servedBytes).toBeLessThanOrEqual(blob.length);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('is skipped forward to where it broke at a registry that knows no Range', async () => {
+    const site = await startSite();
+    Object.assign(site.faults, { ignoresRange: true });
+    const cuts = [1_000_000, 3_000_000];
+    site.faults.cutAfterBytes = () => cuts.shift() ?? Infinity;
+    expect((await drain(makeBlobs().read(toRead(site, BLOB)))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(9_000_000);
+  });
+
+  test('is given up where a registry without Range always breaks at the same byte', async () => {
+    const site = await startSite();
+    Object.assign(site.faults, { ignoresRange: true, cutAfterBytes: 1_000_000 });
+    const failure = await failureOf(drain(makeBlobs().read(toRead(site, BLOB))));
+    expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
+    expect(site.servedBytes).toBeLessThanOrEqual(5_000_000);
+  });
+
+  test.each([500, 502, 503, 429, 408])('goes on after %i', async (status) => {
+    const site = await startSite();
+    site.faults.statuses = [status, status];
+    expect((await drain(makeBlobs().read(toRead(site, BLOB)))).equals(BLOB)).toBe(true);
+  });
+
+  test.each([
+    [403, 'AccessDenied'],
+    [404, 'Corrupt'],
+    [416, 'Corrupt'],
+  ])('is given up at once after %i', async (status, reason) => {
+    const site = await startSite();
+    site.faults.statuses = [status];
+    expect(await failureOf(drain(makeBlobs().read(toRead(site, BLOB))))).toMatchObject({ reason });
+    expect(site.requests).toHaveLength(1);
+  });
+
+  test('that a proxy has no page for is asked for again', async () => {
+    const site = await startSite();
+    Object.assign(site.faults, { statuses: [404], contentType: 'text/html' });
+    expect((await drain(makeBlobs().read(toRead(site, BLOB)))).equals(BLOB)).toBe(true);
+  });
+
+  test('waits for as long as the registry asks', async () => {
+    const site = await startSite();
+    Object.assign(site.faults, { statuses: [503], retryAfter: '37' });
+    const delays: number[] = [];
+    const clock = {
+      ...systemClock,
+      sleep(delayMs: number, signal: AbortSignal) {
+        delays.push(delayMs);
+        return systemClock.sleep(delayMs / 1000, signal);
+      },
+    };
+    await drain(makeBlobs({ clock }).read(toRead(site, BLOB, { stallTimeoutMs: 900_000 })));
+    expect(delays).toContain(37_000);
+  });
+
+  test('never completes with a wrong byte', async () => {
+    const site = await startSite();
+    site.faults.corruptByte = 1_234_567;
+    let bytes = 0;
+    const read = async (): Promise<void> => {
+      for await (const chunk of makeBlobs().read(toRead(site, BLOB))) bytes += chunk.length;
+    };
+    expect(await failureOf(read())).toMatchObject({ reason: 'Corrupt' });
+    expect(bytes).toBeLessThan(SIZE);
+  });
+
+  test('of another size than its manifest says is given up', async () => {
+    const site = await startSite();
+    const read = { ...toRead(site, BLOB), sizeBytes: SIZE - 1 };
+    expect(await failureOf(drain(makeBlobs().read(read)))).toMatchObject({ reason: 'Corrupt' });
+  });
+
+  test('that stands still is asked for again over another connection', async () => {
+    const site = await startSite();
+    site.faults.hangAfterBytes = 2_000_000;
+    const read = toRead(site, BLOB, { stallTimeoutMs: 1000, onFetched: heal });
+    let fetchedBytes = 0;
+    function heal(bytes: number): void {
+      fetchedBytes += bytes;
+      if (fetchedBytes === 2_000_000) site.faults.hangAfterBytes = Infinity;
+    }
+    expect((await drain(makeBlobs().read(read))).equals(BLOB)).toBe(true);
+    expect(fetchedBytes).toBe(SIZE);
+  });
+
+  test('that stays still is given up as stalled', async () => {
+    const site = await startSite();
+    site.faults.hangAfterBytes = 2_000_000;
+    const clock = systemClock;
+    const fall = (): void => void (site.faults.hangAfterBytes = 0);
+    const read = toRead(site, BLOB, { stallTimeoutMs: 400, onFetched: fall });
+    expect(await failureOf(drain(makeBlobs({ clock }).read(read)))).toMatchObject({ reason: 'Stalled' });
+  });
+
+  test('is not given up for the time that its reader takes', async () => {
+    const site = await startSite();
+    const read = toRead(site, BLOB, { stallTimeoutMs: 300 });
+    let isFirst = true;
+    let bytes = 0;
+    for await (const chunk of makeBlobs({ clock: systemClock }).read(read)) {
+      bytes += chunk.length;
+      if (isFirst) await systemClock.sleep(700, read.signal);
+      isFirst = false;
+    }
+    expect(bytes).toBe(SIZE);
+  });
+
+  test('goes on with a new token where the old one ends in its middle', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const cuts = [2_000_000];
+    site.faults.cutAfterBytes = () => {
+      const cut = cuts.shift() ?? Infinity;
+      if (cut < Infinity) site.tokens.clear();
+      return cut;
+    };
+    expect((await drain(makeBlobs().read(toRead(site, BLOB)))).equals(BLOB)).toBe(true);
+    expect(site.requests.filter(({ url }) => url.startsWith('/token'))).toHaveLength(2);
+    expect(site.servedBytes).toBe(SIZE);
+  });
+
+  test('ends with the reason of whoever ends it, and its connection too', async () => {
+    const site = await startSite();
+    const controller = new AbortController();
+    const read = toRead(site, BLOB, { signal: controller.signal });
+    const reason = new Error('the engine went away');
+    const failure = await failureOf(
+      (async () => {
+        for await (const chunk of makeBlobs().read(read)) if (chunk.length > 0) controller.abort(reason);
+      })(),
+    );
+    expect(failure).toBe(reason);
+  });
+
+  test('goes on from its middle without what came before', async () => {
+    const site = await startSite();
+    const blobs = makeBlobs();
+    const read = toRead(site, BLOB);
+    let bytes = 0;
+    for await (const chunk of blobs.read(read)) {
+      bytes += chunk.length;
+      if (bytes > 3_500_000) break;
+    }
+    site.servedBytes = 0;
+    const rest = await drain(blobs.read({ ...read, fromByte: bytes }));
+    expect(rest.equals(BLOB.subarray(bytes))).toBe(true);
+    expect(site.servedBytes).toBeLessThan(SIZE - 3_500_000 + 1_200_000);
+  });
+
+  test('of no byte is read without a request', async () => {
+    const site = await startSite();
+    const empty = Buffer.alloc(0);
+    expect(await drain(makeBlobs().read(toRead(site, empty)))).toHaveLength(0);
+    expect(toDigest(empty)).toBe(toRead(site, empty).digest);
+  });
+
+  test('comes from another origin without the token', async () => {
+    const store = await startSite();
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.blobsAt = store.origin;
+    store.holdBlob(BLOB);
+    expect((await drain(makeBlobs().read(toRead(site, BLOB)))).equals(BLOB)).toBe(true);
+    expect(store.requests.map(({ authorization }) => authorization)).toEqual([undefined]);
+  });
+});

@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+import type { Certificate } from '#lab/certificates';
+
+/** What goes wrong at a site. Every switch works at once. */
+export interface SiteFaults {
+  /** Each answer for a blob breaks after so many bytes; a function is asked for each. */
+  cutAfterBytes: number | (() => number);
+  /** Each answer for a blob stops after so many bytes, and the connection stays. */
+  hangAfterBytes: number;
+  ignoresRange: boolean;
+  /** Statuses of the next answers for manifests and blobs, one each. */
+  statuses: number[];
+  retryAfter: string | undefined;
+  contentType: string;
+  /** Where blobs really are. */
+  blobsAt: string | undefined;
+  redirectStatus: number;
+  /** The byte of blobs that is another. */
+  corruptByte: number;
+  /** The realm that is told instead of the own one. */
+  realm: string | undefined;
+  tokenStatus: number;
+  expiresIn: number | undefined;
+  isScopeMissing: boolean;
+}
+
+export interface SiteRequest {
+  readonly method: string | undefined;
+  readonly url: string;
+  readonly host: string | undefined;
+  readonly authorization: string | undefined;
+  readonly range: string | undefined;
+}
+
+/** A registry on loopback that misbehaves. */
+export interface Site {
+  readonly address: string;
+  readonly origin: string;
+  readonly requests: SiteRequest[];
+  readonly faults: SiteFaults;
+  /** Of blobs' bodies. */
+  servedBytes: number;
+  /** Tokens that are good now. */
+  readonly tokens: Set<string>;
+  holdBlob(bytes: Buffer): string;
+  holdManifest(bytes: Buffer, mediaType: string): string;
+  breakConnections(): void;
+  close(): Promise<void>;
+}
+
+export interface SiteOptions {
+  readonly auth?: 'none' | 'bearer' | 'basic';
+  readonly tls?: Certificate;
+  /** Default `127.0.0.1`. */
+  readonly listensAt?: string;
+  /** The host that clients use. Default `127.0.0.1`. */
+  readonly host?: string;
+  readonly port?: number;
+}
+
+export const USERNAME = 'device';
+export const PASSWORD = 'hunter2?>~';
+export const BASIC = `Basic ${Buffer.from(`${USERNAME}:${PASSWORD}`).toString('base64')}`;
+
+export const toDigest = (bytes: Uint8Array): string =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+
+/** Bytes that repeat nowhere, always the same. */
+export function makeBytes(sizeBytes: number, seed = 'bytes'): Buffer {
+  const bytes = Buffer.alloc(sizeBytes);
+  let block = createHash('sha256').update(seed).digest();
+  for (let at = 0; at < sizeBytes; at += 32) {
+    block = createHash('sha256').update(block).digest();
+    block.copy(bytes, at);
+  }
+  return bytes;
+}
+
+export async function startSite(options: SiteOptions = {}): Promise<Site> {
+  const { auth = 'none', tls, listensAt = '127.0.0.1', host = '127.0.0.1' } = options;
+  const blobs = new Map<string, Buffer>();
+  const manifests = new Map<string, { bytes: Buffer; mediaType: string }>();
+  const sockets = new Set<Socket>();
+  const faults: SiteFaults = {
+    cutAfterBytes: Infinity,
+    hangAfterBytes: Infinity,
+    ignoresRange: false,
+    statuses: [],
+    retryAfter: undefined,
+    contentType: 'application/json',
+    blobsAt: undefined,
+    redirectStatus: 307,
+    corruptByte: -1,
+    realm: undefined,
+    tokenStatus: 200,
+    expiresIn: undefined,
+    isScopeMissing: false,
+  };
+  let issued = 0;
+
+  const answer: RequestListener = (request, response) => {
+    const { method, url = '/', headers } = request;
+    const { authorization, range } = headers;
+    site.requests.push({ method, url, host: headers.host, authorization, range });
+    if (url.startsWith('/token')) return answerToken(response);
+    if (!isWelcome(authorization)) return refuse(request, response);
+    if (url === '/v2/') return void json(response, 200, {});
+    const status = faults.statuses.shift();
+    if (status !== undefined)
+      return void json(response, status, { errors: [{ code: 'NO', message: 'fault' }] });
+    const name = decodeURIComponent(url.slice(url.lastIndexOf('/') + 1));
+    const manifest = manifests.get(name);
+    if (url.includes('/manifests/') && manifest !== undefined) {
+      const { bytes, mediaType } = manifest;
+      response.setHeader('docker-content-digest', toDigest(bytes));
+      response.writeHead(200, { 'content-type': mediaType, 'content-length': bytes.length });
+      return void response.end(method === 'HEAD' ? undefined : bytes);
+    }
+    const blob = blobs.get(name);
+    if (blob === undefined) return void json(response, 404, { errors: [{ code: 'UNKNOWN' }] });
+    if (faults.blobsAt !== undefined) {
+      return void response.writeHead(faults.redirectStatus, { location: `${faults.blobsAt}${url}` }).end();
+    }
+    answerBlob(response, blob, range);
+  };
+
+  const json = (response: ServerResponse, status: number, value: unknown): unknown => {
+    const retry = faults.retryAfter === undefined ? {} : { 'retry-after': faults.retryAfter };
+    response.writeHead(status, { 'content-type': faults.contentType, ...retry });
+    return response.end(JSON.stringify(value));
+  };
+
+  const isWelcome = (authorization: string | undefined): boolean =>
+    auth === 'none' ||
+    (auth === 'basic'
+      ? authorization === BASIC
+      : site.tokens.has(authorization?.slice('Bearer '.length) ?? ''));
+
+  const refuse = (request: IncomingMessage, response: ServerResponse): void => {
+    const error = faults.isScopeMissing && request.headers.authorization ? ',error="insufficient_scope"' : '';
+    const realm = faults.realm ?? `${site.origin}/token`;
+    const challenge =
+      auth === 'basic' ? 'Basic realm="site"' : `Bearer realm="${realm}",service="site"${error}`;
+    response.setHeader('www-authenticate', challenge);
+    json(response, 401, { errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] });
+  };
+
+  const answerToken = (response: ServerResponse): void => {
+    issued += 1;
+    const token = `token-${issued}`;
+    if (!faults.isScopeMissing) site.tokens.add(token);
+    const { tokenStatus: status, expiresIn } = faults;
+    json(response, status, status === 200 ? { access_token: token, expires_in: expiresIn } : {});
+  };
+
+  const answerBlob = (response: ServerResponse, blob: Buffer, range: string | undefined): void => {
+    const from = faults.ignoresRange ? 0 : Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+    const bytes = Buffer.from(blob.subarray(from));
+    const corrupt = faults.corruptByte - from;
+    if (corrupt >= 0 && corrupt < bytes.length) bytes[corrupt] = (bytes[corrupt] ?? 0) ^ 1;
+    const isPart = range !== undefined && !faults.ignoresRange;
+    if (isPart) response.setHeader('content-range', `bytes ${from}-${blob.length - 1}/${blob.length}`);
+    response.writeHead(isPart ? 206 : 200, { 'content-length': bytes.length });
+    const cut = typeof faults.cutAfterBytes === 'number' ? faults.cutAfterBytes : faults.cutAfterBytes();
+    const end = Math.min(cut, faults.hangAfterBytes, bytes.length);
+    site.servedBytes += end;
+    if (end === bytes.length) return void response.end(bytes);
+    response.write(bytes.subarray(0, end), () => {
+      // The end of the stream, and not a reset: what was written still arrives.
+      if (end === cut) response.socket?.end();
+    });
+    if (end === 0) response.flushHeaders();
+  };
+
+  const server =
+    tls === undefined
+      ? createServer(answer)
+      : createTlsServer({ cert: tls.certificatePem, key: tls.keyPem }, answer);
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
+  });
+  server.listen(options.port ?? 0, listensAt);
+  await once(server, 'listening');
+  const address = `${host}:${(server.address() as AddressInfo).port}`;
+  const site: Site = {
+    address,
+    origin: `${tls === undefined ? 'http' : 'https'}://${address}`,
+    requests: [],
+    faults,
+    servedBytes: 0,
+    tokens: new Set(),
+    holdBlob(bytes) {
+      blobs.set(toDigest(bytes), bytes);
+      return toDigest(bytes);
+    },
+    holdManifest(bytes, mediaType) {
+      manifests.set(toDigest(bytes), { bytes, mediaType });
+      manifests.set('1', { bytes, mediaType });
+      return toDigest(bytes);
+    },
+    breakConnections: () => sockets.forEach((socket) => socket.destroy()),
+    async close() {
+      if (!server.listening) return;
+      server.close();
+      site.breakConnections();
+      await once(server, 'close');
+    },
+  };
+  onTestFinished(() => site.close());
+  return site;
+}
