@@ -139,7 +139,7 @@ async function openRelay(
   const httpsAddresses = new Set<string>();
   const relay: Relay = createRelay({
     port: relayPort === 0 ? undefined : relayPort,
-    openUpstream: (access) => createUpstream({ access, httpsAddresses, clock: systemClock, log }),
+    openUpstream: (access) => createUpstream({ access, httpsAddresses, clock: systemClock }),
     blobs,
     isKeeping: kept !== undefined,
     bucket,

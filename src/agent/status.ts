@@ -6,6 +6,7 @@ import type { EngineInfo } from '#agent/ports';
 import { formatPlatform } from '#core/platform';
 import { sumBytes, toSized } from '#core/progress';
 import type { PullProgress } from '#core/progress';
+import { isLoopbackHost, split } from '#core/registry-advice';
 import { addSample, toEtaSeconds } from '#core/rate';
 import type { Sample } from '#core/rate';
 import { countPhases, toImageStatus, toRegistryStatus } from '#core/status';
@@ -70,11 +71,15 @@ export function createStatus({
     return images;
   }
 
+  /** What goes to a loopback address stays on the device. */
+  const isInClear = (address: string): boolean =>
+    transports.routes.get(address)?.isPlainHttp === true && !isLoopbackHost(split(address).host);
+
   /** What is well, and still to be known, stands beside what is at fault. */
   function toDesiredStatus(): Status['lastDesiredStatus'] {
     const { lastDesiredStatus: found } = outlook;
     const insecure = [...book.registries]
-      .filter(([, { registry }]) => transports.routes.get(registry.address)?.isPlainHttp === true)
+      .filter(([, { registry }]) => isInClear(registry.address))
       .map(([name]) => `registryCredentials.${name}: speaks plain HTTP, images and password go in clear`);
     if (found === undefined || insecure.length === 0) return found;
     const description = [found.description, ...insecure].filter((part) => part !== '').join('; ');

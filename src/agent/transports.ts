@@ -8,6 +8,7 @@ import type { FailureReason } from '#core/reason';
 import { DOCKER_HUB } from '#core/reference';
 import type { Reference } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
+import { isLoopbackHost, split } from '#core/registry-advice';
 import type { Route, Transport } from '#core/route';
 
 /** Registries, asked by the engine or by the module itself, whichever brings the bytes. Every failure is an `AgentError`. */
@@ -89,7 +90,7 @@ export function createTransports({ engine, relay, toSettings, clock, log }: Tran
     routes.set(address, route);
     if (route.transport === 'engine') engineUntilMs.set(address, clock.steadyMs() + RETRY_MS);
     const { transport, why, isPlainHttp } = route;
-    if (isPlainHttp && before?.isPlainHttp !== true) {
+    if (isPlainHttp && before?.isPlainHttp !== true && !isLoopbackHost(split(address).host)) {
       log.warn(
         { address },
         'the registry speaks plain HTTP and nothing else: images and password go in clear',

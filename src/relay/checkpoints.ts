@@ -43,7 +43,8 @@ export async function writeSums(file: FileHandle, sums: readonly Buffer[], count
   await file.write(bytes, 0, bytes.length, HEADER_BYTES + count * SUM_BYTES);
 }
 
-const toHeader = (bootId: string): string => `${FORMAT}${bootId.padEnd(BOOT_ID_BYTES).slice(0, BOOT_ID_BYTES)}\n`;
+const toHeader = (bootId: string): string =>
+  `${FORMAT}${bootId.padEnd(BOOT_ID_BYTES).slice(0, BOOT_ID_BYTES)}\n`;
 
 /** Sums of bytes that come one after another, whatever the pieces. */
 export interface Summer {
@@ -61,7 +62,7 @@ export function createSummer(
   let atByte = fromByte;
   return {
     add(bytes) {
-      for (let rest = bytes; rest.length > 0; ) {
+      for (let rest = bytes; rest.length > 0;) {
         const endByte = Math.min((Math.floor(atByte / STRIDE_BYTES) + 1) * STRIDE_BYTES, sizeBytes);
         const piece = rest.subarray(0, endByte - atByte);
         hash.update(piece);
