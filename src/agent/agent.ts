@@ -142,6 +142,7 @@ export function createAgent(deps: AgentDeps): Agent {
     tasks,
     toStatus,
     plans,
+    transports,
     isEngineAway,
     ring,
   });

@@ -11,6 +11,8 @@ import type {
   RegistryProber,
 } from '#agent/ports';
 import { createRegistryChecks } from '#agent/registry-checks';
+import type { Relay } from '#agent/relay-port';
+import type { Transports } from '#agent/transports';
 import { createRemovals } from '#agent/removals';
 import type { Tasks } from '#agent/tasks';
 import type { ImagePlans } from '#agent/image-plans';
@@ -30,6 +32,7 @@ import {
 } from '#contract/methods';
 import { toRemovals } from '#contract/removals';
 import { toWhole } from '#contract/reported';
+import { DEFAULT_SETTINGS } from '#core/desired-state';
 import { toJsonBytes } from '#core/json-size';
 import { AgentError } from '#core/reason';
 import { findWanted } from '#core/removal';
@@ -44,6 +47,8 @@ export interface MethodDeps {
   readonly observer: Observer;
   readonly probe: RegistryProber;
   readonly plans: ImagePlans;
+  readonly relay?: Relay | undefined;
+  readonly transports: Transports;
   readonly clock: Clock;
   readonly log: Log;
   readonly parentHostName: string | undefined;
@@ -61,6 +66,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
   const removals = createRemovals(deps);
   const checks = createRegistryChecks({
     ...deps,
+    toTransport: () => (book.desired?.settings ?? DEFAULT_SETTINGS).transport,
     onAccepted(registry) {
       demandLogin(book, registry, clock.nowMs());
       ring();

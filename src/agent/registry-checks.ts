@@ -1,10 +1,13 @@
 import type { Clock, Engine, RegistryProber } from '#agent/ports';
+import { createAsker, QUESTION_MS } from '#agent/asker';
+import { askRelay } from '#agent/relay-check';
+import type { Relay } from '#agent/relay-port';
+import type { Transports } from '#agent/transports';
 import { createTurnstile } from '#core/turnstile';
-import type { Credential, DesiredRegistry } from '#core/desired-state';
-import { AgentError } from '#core/reason';
+import type { Credential, DesiredRegistry, Settings } from '#core/desired-state';
 import type { Reference } from '#core/reference';
 import type { CheckQuestion } from '#core/registry-advice';
-import { isPullable, judgeEngine } from '#core/registry-check';
+import { isPullable, isRelayable, judgeEngine, judgeRelay } from '#core/registry-check';
 import type { EngineFindings, Finding, RegistryCheck } from '#core/registry-check';
 import { judgeProbe } from '#core/registry-probe';
 import { toCredential } from '#core/registry-record';
@@ -29,6 +32,9 @@ export type CheckTarget = Omit<Reference, 'registry'>;
 
 export interface RegistryCheckDeps {
   readonly engine: Engine;
+  readonly relay?: Relay | undefined;
+  readonly transports: Pick<Transports, 'findObstacle'>;
+  readonly toTransport: () => Settings['transport'];
   readonly probe: RegistryProber;
   readonly clock: Clock;
   /** A password is accepted whose last login failed. */
@@ -37,8 +43,6 @@ export interface RegistryCheckDeps {
 
 /** For a whole call: it is answered in under 25 s. */
 const CALL_MS = 20_000;
-/** For one question to the engine, which itself waits 15 s for a registry. */
-const QUESTION_MS = 6000;
 /** Whoever asks again this soon gets the same answer. */
 const FRESH_MS = 10_000;
 /** A refused password is tried again this often at most: many wrong ones lock an account out. */
@@ -56,46 +60,15 @@ interface Shared {
 /** Makes the checks; nothing is asked before the first call. */
 export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
   const { engine, clock } = deps;
+  const ask = createAsker(clock);
   const pass = createTurnstile(MAX_CONCURRENT_CHECKS);
   const recent = new Map<string, Shared>();
   const logins = new WeakMap<Credential, { readonly untilMs: number; readonly finding: Promise<Finding> }>();
 
-  /** Asks the engine one question, for as long as there is time. */
-  async function ask(
-    address: string,
-    call: AbortSignal,
-    question: (signal: AbortSignal) => Promise<string | void>,
-  ): Promise<Finding> {
-    if (call.aborted) return { kind: 'unasked' };
-    const ended = new AbortController();
-    const late = new AbortController();
-    const seconds = QUESTION_MS / 1000;
-    void clock
-      .sleep(QUESTION_MS, AbortSignal.any([ended.signal, call]))
-      .then(() =>
-        late.abort(
-          new AgentError(
-            'RegistryUnreachable',
-            `The engine had no answer from ${address} within ${seconds} s.`,
-          ),
-        ),
-      );
-    try {
-      const message = await Promise.race([question(late.signal), rejectedBy(late.signal)]);
-      return { kind: 'ok', ...(typeof message === 'string' ? { message } : {}) };
-    } catch (error) {
-      if (call.aborted) return { kind: 'unasked' };
-      const { reason, message } = AgentError.of(error);
-      return { kind: 'failed', reason, message };
-    } finally {
-      ended.abort();
-    }
-  }
-
   function login(address: string, credential: Credential, call: AbortSignal): Promise<Finding> {
     const known = logins.get(credential);
     if (known !== undefined && clock.steadyMs() < known.untilMs) return known.finding;
-    const finding = ask(address, call, (signal) => engine.login(address, credential, signal));
+    const finding = ask('engine', address, call, (signal) => engine.login(address, credential, signal));
     logins.set(credential, { finding, untilMs: Infinity });
     void finding.then((found) => {
       const isRefused = found.kind === 'failed' && found.reason === 'Unauthorized';
@@ -111,7 +84,7 @@ export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
     call: AbortSignal,
   ): Promise<EngineFindings> {
     const { address, credentials } = record.registry;
-    const reach = await ask(address, call, (signal) => engine.login(address, undefined, signal));
+    const reach = await ask('engine', address, call, (signal) => engine.login(address, undefined, signal));
     if (reach.kind !== 'ok') return { reach };
     const found = await Promise.all(
       credentials.map(async (credential) => [credential, await login(address, credential, call)] as const),
@@ -121,7 +94,7 @@ export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
     if (target === undefined || (credentials.length > 0 && accepted.length === 0)) return findings;
     const inUse = toCredential(record);
     const credential = accepted.find(({ name }) => name === inUse?.name) ?? accepted[0];
-    const manifest = await ask(address, call, async (signal) => {
+    const manifest = await ask('engine', address, call, async (signal) => {
       const { digest } = await engine.fetchManifest({ ...target, registry: address }, credential, signal);
       return digest;
     });
@@ -151,14 +124,19 @@ export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
       deps.probe(address, ca, probing.signal),
     ]);
     stop();
-    if (record.login.kind === 'failed' && findings.logins?.some(([, { kind }]) => kind === 'ok') === true) {
-      deps.onAccepted(name);
-    }
+    const { relay, transports } = deps;
+    const isForced = deps.toTransport() === 'relay';
+    const viaRelay = await askRelay({ record, target, engine: findings, call }, { relay, transports, ask });
+    const isAccepted = [findings, viaRelay].some(({ logins }) =>
+      logins?.some(([, { kind }]) => kind === 'ok'),
+    );
+    if (record.login.kind === 'failed' && isAccepted) deps.onAccepted(name);
     return {
       address,
-      isOk: isPullable(question, findings),
+      isOk: (!isForced && isPullable(question, findings)) || isRelayable(question, viaRelay),
       checkedAtMs: clock.nowMs(),
       engine: judgeEngine(question, findings),
+      relay: judgeRelay(question, viaRelay),
       module: judgeProbe(question, probe, findings.reach.kind === 'ok'),
     };
   }
@@ -205,10 +183,4 @@ export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
       }
     },
   };
-}
-
-function rejectedBy(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  return promise;
 }

@@ -9,7 +9,7 @@ import { DOCKER_HUB } from '#core/reference';
 import type { Reference } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
 import { isLoopbackHost, split } from '#core/registry-advice';
-import type { Route, Transport } from '#core/route';
+import type { Obstacle, Route, Transport } from '#core/route';
 
 /** Registries, asked by the engine or by the module itself, whichever brings the bytes. Every failure is an `AgentError`. */
 export interface Transports {
@@ -28,7 +28,7 @@ export interface Transports {
   /** Whether the engine reaches the relay: asked anew, since it is another engine or the first one again. */
   forgetReach(): void;
   /** Why nothing can go through the relay; undefined where it can. */
-  findObstacle(signal: AbortSignal): Promise<string | undefined>;
+  findObstacle(signal: AbortSignal): Promise<Obstacle | undefined>;
 }
 
 /** A pull, whichever way it goes. */
@@ -74,6 +74,8 @@ const OBSTRUCTED: ReadonlySet<FailureReason> = new Set([
   'RegistryError',
   'Stalled',
 ]);
+
+const RELAY_OFF: Obstacle = { kind: 'off', why: 'The relay is off.' };
 
 /** Makes the transports; nothing is asked before the first call. */
 export function createTransports({ engine, relay, toSettings, clock, log }: TransportDeps): Transports {
@@ -126,16 +128,18 @@ export function createTransports({ engine, relay, toSettings, clock, log }: Tran
     return probing;
   }
 
-  async function findObstacle(signal: AbortSignal): Promise<string | undefined> {
-    if (toSettings().transport === 'engine') return 'settings.transport is engine.';
-    if (relay === undefined) return 'The relay is off: RELAY_PORT is 0.';
-    if (relay.standing.kind === 'off') return `The relay does not serve: ${relay.standing.why}`;
+  async function findObstacle(signal: AbortSignal): Promise<Obstacle | undefined> {
+    if (toSettings().transport === 'engine')
+      return { kind: 'unwanted', why: 'settings.transport is engine.' };
+    if (relay === undefined) return RELAY_OFF;
+    const { standing } = relay;
+    if (standing.kind === 'off') return { kind: 'off', why: `The relay is off: ${standing.why}.` };
     if (await isReached(relay, signal)) return undefined;
-    return `The engine does not reach the relay at ${relay.standing.address}.`;
+    return { kind: 'unreached', why: `The engine does not reach the relay at ${standing.address}.` };
   }
 
-  async function findObstacleTo(address: string, signal: AbortSignal): Promise<string | undefined> {
-    if (address === DOCKER_HUB) return 'Docker Hub is pulled from by the engine.';
+  async function findObstacleTo(address: string, signal: AbortSignal): Promise<Obstacle | undefined> {
+    if (address === DOCKER_HUB) return { kind: 'unwanted', why: 'Docker Hub is left to the engine.' };
     return findObstacle(signal);
   }
 
@@ -145,8 +149,8 @@ export function createTransports({ engine, relay, toSettings, clock, log }: Tran
     const isForced = toSettings().transport === 'relay';
     const obstacle = await findObstacleTo(address, signal);
     if (obstacle !== undefined || relay === undefined) {
-      const why = obstacle ?? 'The relay is off.';
-      if (isForced && address !== DOCKER_HUB)
+      const { kind, why } = obstacle ?? RELAY_OFF;
+      if (isForced && kind !== 'unwanted')
         throw new AgentError('Unknown', `settings.transport is relay. ${why}`);
       take(address, { transport: 'engine', why, isPlainHttp: false });
       return undefined;
@@ -238,10 +242,9 @@ export function createTransports({ engine, relay, toSettings, clock, log }: Tran
           throw error;
         }
         reach = { isReached: false, untilMs: clock.steadyMs() + RETRY_MS };
-        const obstacle = await findObstacle(signal);
-        if (toSettings().transport === 'relay')
-          throw new AgentError('Unknown', obstacle ?? 'The relay is off.');
-        take(access.address, { transport: 'engine', why: obstacle ?? '', isPlainHttp: false });
+        const { why } = (await findObstacle(signal)) ?? RELAY_OFF;
+        if (toSettings().transport === 'relay') throw new AgentError('Unknown', why);
+        take(access.address, { transport: 'engine', why, isPlainHttp: false });
       }
       request.onTransport('engine');
       return { ...(await engine.pull(request)), transport: 'engine' };

@@ -54,6 +54,7 @@ export interface CheckedRegistry {
   readonly address: string;
   readonly ok: boolean;
   readonly engine: readonly CheckedStep[];
+  readonly relay: readonly CheckedStep[];
   readonly module: readonly CheckedStep[];
 }
 

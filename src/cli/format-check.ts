@@ -9,11 +9,13 @@ export function formatCheck({ registries, omitted = 0 }: CheckDocument): string 
   return [...blocks, ...(omitted === 0 ? [] : [`${omitted} more: check them by name.\n`])].join('\n');
 }
 
-function formatRegistry(name: string, { address, ok, engine, module }: CheckedRegistry): string {
+function formatRegistry(name: string, { address, ok, engine, relay, module }: CheckedRegistry): string {
   return [
-    `${name} at ${address}: ${ok ? 'the engine can pull' : 'the engine cannot pull'}\n`,
+    `${name} at ${address}: ${ok ? 'images can be pulled' : 'images cannot be pulled'}\n`,
     '  asked by the engine\n',
     ...engine.map(formatStep),
+    '  through the relay of the module\n',
+    ...relay.map(formatStep),
     '  asked by the module itself, in its own network\n',
     ...module.map(formatStep),
   ].join('');

@@ -20,7 +20,7 @@ export function toCheckAnswer(checks: ReadonlyMap<string, RegistryCheck>): objec
   return { registries, ...(omitted === 0 ? {} : { omitted }) };
 }
 
-function toEntry({ address, isOk, checkedAtMs, engine, module }: RegistryCheck): object {
+function toEntry({ address, isOk, checkedAtMs, engine, relay, module }: RegistryCheck): object {
   const toSteps = (steps: RegistryCheck['engine']): object[] =>
     steps.map((step) => (step.message === undefined ? step : { ...step, message: toLine(step.message) }));
   return {
@@ -28,6 +28,7 @@ function toEntry({ address, isOk, checkedAtMs, engine, module }: RegistryCheck):
     ok: isOk,
     checkedAt: formatTime(checkedAtMs),
     engine: toSteps(engine),
+    relay: toSteps(relay),
     module: toSteps(module),
   };
 }

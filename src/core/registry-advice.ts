@@ -12,13 +12,15 @@ export interface CheckQuestion {
   readonly username?: string | undefined;
   /** Whose manifest is to be read; absent where none is. */
   readonly repository?: string | undefined;
+  /** Whether the module itself asks, in its own network, for the relay. */
+  readonly isModule?: boolean;
 }
 
 /**
- * One thing that must work before an image can be pulled. The engine is asked for `reach`, `login` and `manifest`; the
- * module itself tries the rest, in its own network and without a password.
+ * One thing that must work before an image can be pulled. The engine is asked for `reach`, `login` and `manifest`; so is
+ * the module itself, for the relay that the engine must come to (`relay`); and it tries the rest without a password.
  */
-export type CheckName = 'reach' | 'login' | 'manifest' | 'resolve' | 'connect' | 'tls' | 'v2';
+export type CheckName = 'relay' | 'reach' | 'login' | 'manifest' | 'resolve' | 'connect' | 'tls' | 'v2';
 
 /** What failed, as far as the advice depends on it. */
 interface Failed {
@@ -28,7 +30,9 @@ interface Failed {
 
 /** What the operator does about a step that failed: the command to run or the file to change, with the names filled in. */
 export function adviseOn(question: CheckQuestion, head: StepHead, failed: Failed): string {
-  const advise = isOwnStep(head.step) ? OWN_ADVICE[failed.reason] : undefined;
+  if (head.step === 'relay') return RELAY_ADVICE;
+  const isOwn = isOwnStep(head.step) || question.isModule === true;
+  const advise = isOwn ? OWN_ADVICE[failed.reason] : undefined;
   const found = (advise ?? ADVICE[failed.reason])?.(question, head, failed.message);
   return found ?? FAILURES[failed.reason].advice;
 }
@@ -44,13 +48,25 @@ type Adviser = (question: CheckQuestion, head: StepHead, message: string) => str
 const isOwnStep = (step: CheckName): boolean =>
   step === 'resolve' || step === 'connect' || step === 'tls' || step === 'v2';
 
-const ONLY_ENGINE = 'The engine pulls, in the network of the host: its own steps are what counts for that.';
-
 const OWN_ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
-  RegistryUnreachable: () => ONLY_ENGINE,
+  RegistryUnreachable: ({ address }) => adviseOwnReach(address),
   RegistryUntrusted: ({ name }) =>
-    `Put the PEM of the CA into registryCredentials.${name}.ca: the module's own requests trust it then. ${ONLY_ENGINE}`,
+    `Put the PEM of the CA into registryCredentials.${name}.ca: the relay trusts it then, and nothing is needed on the host. ${ELSE_ENGINE}`,
+  RegistryInsecure: ({ name }) =>
+    `The registry speaks plain HTTP where HTTPS is expected: take registryCredentials.${name}.ca out if that is meant, or give it its certificate back. ${ELSE_ENGINE}`,
 };
+
+const ELSE_ENGINE =
+  'Until then its images come by the engine, in the network of the host, if its own steps are ok.';
+
+const RELAY_ADVICE =
+  'Publish the relay on the host\'s loopback, in the createOptions of the module: "PortBindings": {"5010/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5010"}]} (the port is RELAY_PORT); or set settings.transport to engine.';
+
+function adviseOwnReach(address: string): string {
+  const { host, port } = split(address);
+  if (!isLoopbackHost(host)) return `The module's network must resolve and reach ${address}. ${ELSE_ENGINE}`;
+  return `To the module ${address} is the host's: give its createOptions "ExtraHosts": ["host.docker.internal:host-gateway"], and have port ${port} published on all addresses of the host, not on 127.0.0.1 alone. ${ELSE_ENGINE}`;
+}
 
 const ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
   RegistryUnreachable: (question, _head, message) => adviseReach(question, message),

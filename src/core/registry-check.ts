@@ -2,6 +2,7 @@ import type { CredentialName } from '#core/desired-state';
 import type { FailureReason } from '#core/reason';
 import { adviseOn } from '#core/registry-advice';
 import type { CheckName, CheckQuestion } from '#core/registry-advice';
+import type { Obstacle } from '#core/route';
 
 /** Whether it works. */
 export type CheckStep = {
@@ -35,14 +36,25 @@ export interface EngineFindings {
   readonly manifest?: Finding | undefined;
 }
 
+/** What was found on the way through the relay, in this order; what is absent was not asked. */
+export interface RelayFindings {
+  readonly obstacle?: Obstacle;
+  /** From the module to the registry. */
+  readonly reach?: Finding;
+  readonly logins?: readonly (readonly [CredentialName, Finding])[];
+  readonly manifest?: Finding;
+}
+
 /** How the check of one registry ended. */
 export interface RegistryCheck {
   readonly address: string;
-  /** Whether the engine can pull. */
+  /** Whether images can be pulled, one way or the other. */
   readonly isOk: boolean;
   /** Milliseconds since 1970. */
   readonly checkedAtMs: number;
   readonly engine: readonly CheckStep[];
+  /** Whether it can come through the relay instead. */
+  readonly relay: readonly CheckStep[];
   readonly module: readonly CheckStep[];
 }
 
@@ -69,7 +81,29 @@ export function judgeEngine(question: CheckQuestion, findings: EngineFindings): 
   return [...steps, skipped('manifest', isReached ? 'The registry accepts no password.' : NOT_REACHED)];
 }
 
-/** Whether the engine can pull: one accepted password is enough. */
+/** What the findings about the relay mean, step by step. */
+export function judgeRelay(question: CheckQuestion, findings: RelayFindings): readonly CheckStep[] {
+  const { obstacle, reach, logins = [], manifest } = findings;
+  const asked: CheckQuestion = { ...question, isModule: true };
+  if (obstacle?.kind === 'unreached') {
+    const finding: Finding = { kind: 'failed', reason: 'RegistryUnreachable', message: obstacle.why };
+    return [toStep(asked, { step: 'relay' }, finding)];
+  }
+  if (obstacle !== undefined) return [skipped('relay', obstacle.why)];
+  if (reach === undefined) return [skipped('relay', NO_TIME)];
+  return [
+    toStep(asked, { step: 'relay' }, { kind: 'ok', message: 'The engine reaches the relay.' }),
+    toStep(asked, { step: 'reach' }, reach),
+    ...logins.map(([credential, finding]) => toStep(asked, { step: 'login', credential }, finding)),
+    ...(manifest === undefined ? [] : [toStep(asked, { step: 'manifest' }, manifest)]),
+  ];
+}
+
+/** Whether images can come through the relay. */
+export const isRelayable = (question: CheckQuestion, { reach, ...findings }: RelayFindings): boolean =>
+  reach !== undefined && isPullable(question, { reach, ...findings });
+
+/** Whether images can be pulled, as far as one of both ways goes: one accepted password is enough. */
 export function isPullable(
   question: CheckQuestion,
   { reach, logins = [], manifest }: EngineFindings,

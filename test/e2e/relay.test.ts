@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { findFreePort } from '#lab/free-port';
-import { listReferences, startScene, toObject } from './scene.ts';
+import { listReferences, startScene } from './scene.ts';
 
 async function startRelayScene(environment: Record<string, string> = {}) {
   const port = await findFreePort();

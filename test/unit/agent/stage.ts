@@ -8,6 +8,7 @@ import { createFakeEngine } from '#test/fakes/fake-engine';
 import type { FakeEngine } from '#test/fakes/fake-engine';
 import { createFakeHub } from '#test/fakes/fake-hub';
 import type { FakeHub } from '#test/fakes/fake-hub';
+import type { FakeRelay } from '#test/fakes/fake-relay';
 import { createManualClock } from '#test/fakes/manual-clock';
 import type { ManualClock } from '#test/fakes/manual-clock';
 
@@ -38,12 +39,15 @@ export interface StageOptions {
   readonly memory?: NonNullable<AgentDeps['memory']>;
   /** Default: one that comes to nothing. */
   readonly probe?: AgentDeps['probe'];
+  /** Default: none. */
+  readonly relay?: (engine: FakeEngine) => FakeRelay;
 }
 
 /** Starts an agent; it is stopped when the test ends. */
 export function startStage(options: StageOptions = {}): Stage {
   const hub = createFakeHub();
   const engine = options.engine ?? createFakeEngine();
+  const relay = options.relay?.(engine);
   const clock = createManualClock(undefined, options.random ?? 0);
   const logs: string[] = [];
   const log = (level: string) => (fields: object, message: string) => {
@@ -53,6 +57,7 @@ export function startStage(options: StageOptions = {}): Stage {
   const agent = createAgent({
     hub,
     engine,
+    ...(relay === undefined ? {} : { relay }),
     probe: options.probe ?? (async () => ({})),
     clock,
     log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },

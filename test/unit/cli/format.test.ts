@@ -99,17 +99,20 @@ it('a check is a block for each registry, with a mark for each step and advice b
             advice: 'Make a new one.',
           },
         ],
+        relay: [{ step: 'relay', result: 'skipped', message: 'The relay is off.' }],
         module: [{ step: 'connect', result: 'skipped', message: 'Nobody listens.' }],
       },
     },
     omitted: 2,
   } as const;
   expect(formatCheck(document)).toBe(
-    `plant at 127.0.0.1:8000: the engine cannot pull
+    `plant at 127.0.0.1:8000: images cannot be pulled
   asked by the engine
     ✓ reach
     ✗ login with password  Unauthorized: Incorrect Password
       → Make a new one.
+  through the relay of the module
+    - relay                The relay is off.
   asked by the module itself, in its own network
     - connect              Nobody listens.
 

@@ -1,0 +1,286 @@
+import { describe, expect, it } from 'vitest';
+import { AgentError } from '#core/reason';
+import { createFakeEngine } from '#test/fakes/fake-engine';
+import { createFakeRelay } from '#test/fakes/fake-relay';
+import type { FakeRelay } from '#test/fakes/fake-relay';
+import { ADDRESS, startStage } from './stage.ts';
+import type { Stage, StageOptions } from './stage.ts';
+
+const CAMERA = `${ADDRESS}/acme/camera:1`;
+const CAMERA_ID = '/acme/camera:1';
+const GATE = `${ADDRESS}/acme/gate:1`;
+
+interface RelayStage extends Stage {
+  readonly relay: FakeRelay;
+}
+
+/** A stage whose engine pulls at once, and that serves two images. */
+function startRelayStage(
+  options: StageOptions & { readonly set?: (relay: FakeRelay) => void } = {},
+): RelayStage {
+  const engine = options.engine ?? createFakeEngine();
+  const relay = createFakeRelay(engine);
+  options.set?.(relay);
+  engine.pullsFinishAtOnce = true;
+  engine.serve(CAMERA);
+  engine.serve(GATE);
+  return { ...startStage({ ...options, engine, relay: () => relay }), relay };
+}
+
+const names = async ({ engine }: Stage): Promise<string[]> => {
+  const images = await engine.listImages(AbortSignal.timeout(1000));
+  return images.flatMap(({ tags, digests }) => [...tags, ...digests]).toSorted();
+};
+
+const callsOf = ({ engine }: Stage, call: string): readonly string[] =>
+  engine.calls.filter((made) => made.startsWith(call));
+
+const never = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+
+/** What `GetStatus` says of how images of the registry come. */
+async function route(stage: Stage): Promise<unknown> {
+  const { payload } = await stage.call('GetStatus');
+  const { transport, transportReason } = (payload as { registries: { plant: Record<string, unknown> } })
+    .registries.plant;
+  return [transport, transportReason];
+}
+
+describe('an image comes through the relay', () => {
+  it('and stands under its real name and digest alone', async () => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA });
+    const { digest } = stage.engine.served.get(CAMERA) ?? {};
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest, transport: 'relay' });
+    expect(await names(stage)).toEqual([CAMERA, `${ADDRESS}/acme/camera@${digest}`]);
+    expect(stage.relay.offered.size).toBe(0);
+    expect(await route(stage)).toEqual([
+      'relay',
+      'The module reaches the registry, and the engine reaches the relay.',
+    ]);
+  });
+
+  it('by its tag alone where the engine does not reach the registry, and its digest is known all the same', async () => {
+    const stage = startRelayStage();
+    stage.engine.failures.set(ADDRESS, 'RegistryUntrusted');
+    await stage.desire({ camera: CAMERA, gate: GATE }, { maxConcurrentPulls: 1 });
+    const { digest } = stage.engine.served.get(CAMERA) ?? {};
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest, transport: 'relay' });
+    expect(await names(stage)).toEqual([CAMERA, GATE]);
+    // The engine's own way is not tried again for each image.
+    expect(callsOf(stage, `pull ${ADDRESS}`)).toHaveLength(1);
+  });
+
+  it('pinned to a digest with a tag, where the engine does not reach the registry', async () => {
+    const stage = startRelayStage();
+    stage.engine.failures.set(ADDRESS, 'RegistryUntrusted');
+    const { digest } = stage.engine.served.get(CAMERA) ?? {};
+    await stage.desire({ camera: `${CAMERA}@${digest}` });
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest, transport: 'relay' });
+    await stage.clock.advance(3_600_000);
+    expect(callsOf(stage, 'pull 127.0.0.1:5010')).toHaveLength(1);
+  });
+
+  it('and fails with the words of the engine where only the registry can give a digest to a name', async () => {
+    const stage = startRelayStage();
+    stage.engine.failures.set(ADDRESS, 'RegistryUntrusted');
+    const { digest } = stage.engine.served.get(CAMERA) ?? {};
+    await stage.desire({ camera: `${ADDRESS}/acme/camera@${digest}` });
+    expect(stage.image('camera')).toMatchObject({ phase: 'Failed', reason: 'RegistryUntrusted' });
+    expect(await names(stage)).toEqual([]);
+  });
+
+  it('and a tag that moves is seen by the module itself', async () => {
+    const stage = startRelayStage();
+    stage.engine.failures.set(ADDRESS, 'RegistryUntrusted');
+    await stage.desire({ camera: CAMERA });
+    const { digest } = stage.engine.serve(CAMERA, { digest: `sha256:${'b'.repeat(64)}` });
+    await stage.clock.advance(4_000_000);
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest });
+  });
+
+  it('and what the registry did is its failure, whatever the engine says', async () => {
+    const stage = startRelayStage();
+    stage.relay.offerFailure = new AgentError('Corrupt', 'the blob is not what its digest says');
+    await stage.desire({ camera: CAMERA });
+    const message = 'the blob is not what its digest says';
+    expect(stage.image('camera')).toMatchObject({ phase: 'Failed', reason: 'Corrupt', message });
+  });
+
+  it('and a failure of the engine speaks of the image by its real name', async () => {
+    const engine = createFakeEngine();
+    const { pull } = engine;
+    engine.pull = async (request) => {
+      await pull(request);
+      const { registry, repository } = request.reference;
+      throw new AgentError('DiskFull', `write ${registry}/${repository}: no space left on device`);
+    };
+    const stage = startRelayStage({ engine });
+    await stage.desire({ camera: CAMERA });
+    const message = `write ${CAMERA}: no space left on device`;
+    expect(stage.image('camera')).toMatchObject({ phase: 'Failed', reason: 'DiskFull', message });
+  });
+});
+
+describe('an image comes by the engine', () => {
+  it.each<[string, (relay: FakeRelay) => void, string]>([
+    [
+      'the relay is off',
+      (relay) => (relay.standing = { kind: 'off', why: 'RELAY_PORT is 0' }),
+      'The relay is off: RELAY_PORT is 0.',
+    ],
+    [
+      'the engine does not reach the relay',
+      (relay) => (relay.isReached = false),
+      'The engine does not reach the relay at 127.0.0.1:5010.',
+    ],
+    [
+      'the module does not reach the registry',
+      (relay) => relay.failures.set(ADDRESS, 'RegistryUnreachable'),
+      `The module itself does not reach the registry: RegistryUnreachable at ${ADDRESS}`,
+    ],
+  ])('where %s', async (_case, set, why) => {
+    const stage = startRelayStage({ set });
+    await stage.desire({ camera: CAMERA });
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', transport: 'engine' });
+    expect(await route(stage)).toEqual(['engine', why]);
+  });
+
+  it('where settings.transport says so, though the relay would do', async () => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA }, { transport: 'engine' });
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', transport: 'engine' });
+    expect(await route(stage)).toEqual(['engine', 'settings.transport is engine.']);
+  });
+
+  it('never where settings.transport is relay', async () => {
+    const stage = startRelayStage({ set: (relay) => (relay.isReached = false) });
+    await stage.desire({ camera: CAMERA }, { transport: 'relay' });
+    expect(stage.image('camera')).toMatchObject({ phase: 'Failed', reason: 'Unknown' });
+    expect(callsOf(stage, 'pull')).toEqual([]);
+  });
+
+  it('in the same attempt, where the engine lost its way to the relay', async () => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA });
+    stage.relay.isReached = false;
+    await stage.desire({ camera: CAMERA, gate: GATE });
+    expect(stage.image('gate')).toMatchObject({ phase: 'Pulled', transport: 'engine' });
+    expect(stage.image('gate')).not.toHaveProperty('attempts');
+  });
+
+  it('until the relay is reached, which is asked once a minute', async () => {
+    const stage = startRelayStage({ set: (relay) => (relay.isReached = false) });
+    await stage.desire({ camera: CAMERA });
+    stage.relay.isReached = true;
+    await stage.clock.advance(60_000);
+    await stage.desire({ camera: CAMERA, gate: GATE });
+    expect(stage.image('gate')).toMatchObject({ phase: 'Pulled', transport: 'relay' });
+  });
+});
+
+it('a registry without HTTPS, away from the device, is told beside the desired properties', async () => {
+  const address = 'registry.plant:5000';
+  const stage = startRelayStage({ set: (relay) => relay.plain.add(address) });
+  stage.engine.serve(`${address}${CAMERA_ID}`);
+  const plant = { address, username: 'device', password: 'one' };
+  stage.engine.passwords.set(address, { device: 'one' });
+  await stage.desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: { plant } });
+  expect(stage.hub.reported['lastDesiredStatus']).toEqual({
+    code: 200,
+    description: 'registryCredentials.plant: speaks plain HTTP, images and password go in clear',
+  });
+});
+
+it('a refused password is asked of the registry once, and not by the engine too', async () => {
+  const stage = startRelayStage();
+  stage.engine.passwords.set(ADDRESS, { device: 'another' });
+  await stage.desire({ camera: CAMERA });
+  expect(stage.image('camera')).toMatchObject({ phase: 'Failed', reason: 'Unauthorized' });
+  expect(callsOf(stage, 'login')).toEqual([]);
+});
+
+describe('before the first byte', () => {
+  it('all sizes are known, and add up to what is to come', async () => {
+    const stage = startRelayStage();
+    stage.engine.pullsFinishAtOnce = false;
+    await stage.desire({ camera: CAMERA, gate: GATE }, { maxConcurrentPulls: 1 });
+    expect(stage.phases()).toEqual({ camera: 'Pulling', gate: 'Waiting Queued' });
+    expect(stage.hub.reported['summary']).toMatchObject({ downloadedBytes: 0, totalBytes: 2_000_000 });
+  });
+
+  it('an image that does not fit on the disk waits, and says what it needs', async () => {
+    const stage = startRelayStage();
+    stage.engine.freeBytes = 502_000_000;
+    await stage.desire({ camera: CAMERA });
+    expect(stage.image('camera')).toMatchObject({
+      phase: 'Waiting',
+      reason: 'LowDisk',
+      message: "This image needs 4 MB on the engine's disk, and 500 MB (minFreeDiskMB) must stay free.",
+    });
+    stage.engine.freeBytes = 504_000_000;
+    await stage.clock.advance(31_000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('what a registry does not say of one image holds no other up', async () => {
+    const stage = startRelayStage();
+    const { fetchContent } = stage.relay;
+    stage.relay.fetchContent = (question) =>
+      question.reference.repository === 'acme/gate' ? never(question.signal) : fetchContent(question);
+    await stage.desire({ camera: CAMERA, gate: { image: GATE, priority: 1 } });
+    await stage.clock.advance(2000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled', gate: 'Waiting Queued' });
+  });
+
+  it('the relay keeps what is yet to be fetched, and nothing when all is here', async () => {
+    const stage = startRelayStage();
+    stage.engine.pullsFinishAtOnce = false;
+    await stage.desire({ camera: CAMERA });
+    expect(stage.relay.kept?.size).toBe(2);
+    stage.engine.pulls[0]?.finish();
+    await stage.clock.advance(1000);
+    stage.engine.pulls[0]?.finish();
+    await stage.clock.advance(1000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+    expect(stage.relay.kept?.size).toBe(0);
+  });
+
+  it('PlanImages tells what a list would bring, and changes nothing', async () => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA });
+    stage.engine.calls.splice(0);
+    const images = { camera: CAMERA, gate: GATE, lost: 'acme/lost:1', wrong: 'Acme' };
+    const { status, payload } = await stage.call('PlanImages', { images });
+    expect(status).toBe(200);
+    expect(payload).toMatchObject({
+      images: {
+        camera: { downloadBytes: 0, layers: 1, layersPresent: 1, diskBytes: 0 },
+        gate: { downloadBytes: 1_000_000, layers: 1, layersPresent: 0, diskBytes: 3_500_000 },
+        lost: { reason: 'NotFound', advice: expect.any(String) },
+        wrong: { reason: 'InvalidImage', message: expect.stringContaining('images.wrong') },
+      },
+      downloadBytes: 1_000_000,
+      diskBytes: 3_500_000,
+      freeBytes: 10_000_000_000,
+      fits: true,
+    });
+    expect(callsOf(stage, 'pull')).toEqual([]);
+    expect(await stage.call('PlanImages')).toMatchObject({ status: 400 });
+  });
+});
+
+describe('the budget of the link', () => {
+  it('is what the settings say, and slower outside the window', async () => {
+    const stage = startRelayStage();
+    const pullWindow = { start: '22:00', end: '05:30', timeZone: 'UTC', outsideBytesPerSecond: 1000 };
+    await stage.desire({ camera: CAMERA }, { maxBytesPerSecond: 5000, pullWindow });
+    // The clock of the stage stands at noon.
+    expect(stage.relay.rate).toBe(1000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+    await stage.clock.advance(10 * 3_600_000 + 1000);
+    expect(stage.relay.rate).toBe(5000);
+    await stage.clock.advance(8 * 3_600_000);
+    expect(stage.relay.rate).toBe(1000);
+  });
+});
