@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { createKeptManifests } from '#relay/kept-manifests';
+
+const toManifest = (digest: string, sizeBytes = 20) => ({
+  digest,
+  mediaType: 'x',
+  bytes: new Uint8Array(sizeBytes),
+});
+
+it('the manifest that was asked for longest ago goes first, and a large one is not kept', () => {
+  const kept = createKeptManifests(100);
+  for (const name of 'abcde') kept.add(toManifest(name));
+  expect(kept.get('a')?.bytes).toHaveLength(20);
+  kept.add(toManifest('f'));
+  kept.add(toManifest('large', 26));
+  expect([...'abcdef', 'large'].filter((name) => kept.get(name) !== undefined).join('')).toBe('acdef');
+});
+
+it('one that is added again counts once', () => {
+  const kept = createKeptManifests(100);
+  for (let turn = 0; turn < 9; turn += 1) kept.add(toManifest('a'));
+  for (const name of 'bcde') kept.add(toManifest(name));
+  expect([...'abcde'].filter((name) => kept.get(name) !== undefined).join('')).toBe('abcde');
+});
