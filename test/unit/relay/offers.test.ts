@@ -1,0 +1,267 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { expect, it } from 'vitest';
+import { AgentError } from '#core/reason';
+import {
+  ask,
+  offerOf,
+  startOffering,
+  startRelay,
+  toAccess,
+  toPath,
+  WAIT,
+  waitUntilServing,
+} from '#test/unit/relay/scene';
+import { randomLayer, stubImage, stubIndex, toDigest } from '#test/unit/relay/stub-image';
+
+/** Begins to read, and tells what came and how it ended. */
+async function open(port: number, path: string) {
+  const asked = request({ port, host: '127.0.0.1', path, agent: false });
+  asked.on('error', () => undefined).end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  let ending: 'whole' | 'cut' | undefined;
+  response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => undefined);
+  response.once('close', () => (ending = response.complete ? 'whole' : 'cut'));
+  return {
+    bytes: () => Buffer.concat(chunks),
+    ending: () => ending,
+    leave: () => asked.destroy(),
+  };
+}
+
+const digestOf = (image: ReturnType<typeof stubImage>, index: number): string =>
+  image.blobs[index]?.digest ?? '';
+
+it('an offer is pulled by digest from the relay’s own address, under a name that is never the same', async () => {
+  const image = stubImage();
+  const { relay, port, offer } = await startOffering(image);
+  expect(offer.reference).toEqual({
+    registry: `127.0.0.1:${port}`,
+    repository: expect.stringMatching(/^[0-9a-f]{32}$/),
+    digest: image.root.digest,
+  });
+  const names = Array.from({ length: 100 }, () => offerOf(relay, image).reference.repository);
+  expect(new Set([...names, offer.reference.repository]).size).toBe(101);
+});
+
+it('nobody asked before somebody did', async () => {
+  const { port, offer, path } = await startOffering(stubImage());
+  expect(offer.wasAsked).toBe(false);
+  await ask(port, '/v2/');
+  expect(offer.wasAsked).toBe(false);
+  await ask(port, `${path}/manifests/1`);
+  expect(offer.wasAsked).toBe(true);
+});
+
+it('a probe serves nothing, and tells that somebody asked', async () => {
+  const { relay, port } = await startRelay();
+  await waitUntilServing(relay);
+  const probe = relay.offerProbe();
+  const { repository, digest } = probe.reference;
+  expect([probe.wasAsked, (await ask(port, `/v2/${repository}/manifests/${digest}`)).status]).toEqual([
+    false,
+    404,
+  ]);
+  expect(probe.wasAsked).toBe(true);
+  probe.end();
+  probe.end();
+});
+
+it('what is ended is no longer there', async () => {
+  const image = stubImage();
+  const { port, offer, path } = await startOffering(image);
+  expect((await ask(port, `${path}/manifests/1`)).status).toBe(200);
+  offer.end();
+  offer.end();
+  for (const place of ['manifests/1', `manifests/${image.root.digest}`, `blobs/${digestOf(image, 1)}`]) {
+    expect((await ask(port, `${path}/${place}`)).status).toBe(404);
+  }
+  expect(offer.failure).toBeUndefined();
+});
+
+it('a blob that was being read when its offer ended is cut, and the registry is let go', async () => {
+  const image = stubImage();
+  const { port, offer, path, blobs } = await startOffering(image);
+  blobs.stops.set('any', { atByte: 65_536 });
+  await ask(port, `${path}/manifests/1`);
+  const reading = await open(port, `${path}/blobs/${digestOf(image, 1)}`);
+  await expect.poll(() => reading.bytes().length, WAIT).toBe(65_536);
+  offer.end();
+  await expect.poll(reading.ending, WAIT).toBe('cut');
+  expect([blobs.readers, offer.failure]).toEqual([0, undefined]);
+});
+
+it('an engine that leaves in the middle of a blob lets the registry go, and that is no failure', async () => {
+  const image = stubImage();
+  const { port, offer, path, blobs } = await startOffering(image);
+  blobs.stops.set('any', { atByte: 65_536 });
+  await ask(port, `${path}/manifests/1`);
+  const reading = await open(port, `${path}/blobs/${digestOf(image, 1)}`);
+  await expect.poll(() => reading.bytes().length, WAIT).toBe(65_536);
+  reading.leave();
+  await expect.poll(() => blobs.readers, WAIT).toBe(0);
+  expect(offer.failure).toBeUndefined();
+});
+
+it('a reader that does not read has no more than a few buffers fetched for him', async () => {
+  const image = stubImage({ layers: [randomLayer(50_000_000)] });
+  const { port, path, blobs } = await startOffering(image);
+  await ask(port, `${path}/manifests/1`);
+  const asked = request({
+    port,
+    host: '127.0.0.1',
+    path: `${path}/blobs/${digestOf(image, 1)}`,
+    agent: false,
+  });
+  asked.on('error', () => undefined).end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  response.on('error', () => undefined);
+  let last = -1;
+  await expect
+    .poll(
+      () => {
+        const isStill = blobs.readBytes === last;
+        last = blobs.readBytes;
+        return isStill;
+      },
+      { timeout: 30_000, interval: 200 },
+    )
+    .toBe(true);
+  expect(last).toBeLessThan(20_000_000);
+  asked.destroy();
+  await expect.poll(() => blobs.readers, WAIT).toBe(0);
+});
+
+it('what the registry does not give is the offer’s failure; the engine is told 404 and need not try again', async () => {
+  const image = stubImage();
+  const { port, offer, path, upstream, blobs } = await startOffering(image);
+  await ask(port, `${path}/manifests/1`);
+  upstream.failure = new AgentError('AccessDenied', 'plant:5000 refuses secret-detail');
+  const refused = await ask(port, `${path}/blobs/${digestOf(image, 1)}`);
+  expect([refused.status, String(refused.body).includes('secret-detail')]).toEqual([404, false]);
+  expect(offer.failure).toMatchObject({ reason: 'AccessDenied' });
+  upstream.failure = undefined;
+  expect((await ask(port, `${path}/blobs/${digestOf(image, 2)}`)).status).toBe(404);
+  expect((await ask(port, `${path}/manifests/${image.root.digest}`)).status).toBe(404);
+  expect(blobs.readers).toBe(0);
+});
+
+it('a registry that is given up in mid-blob cuts the engine’s connection, and the next question is a 404', async () => {
+  const image = stubImage();
+  const { port, offer, path, blobs } = await startOffering(image);
+  await ask(port, `${path}/manifests/1`);
+  blobs.stops.set('any', { atByte: 65_536, failure: new AgentError('Stalled', 'no byte for 600 s') });
+  const reading = await open(port, `${path}/blobs/${digestOf(image, 1)}`);
+  await expect.poll(reading.ending, WAIT).toBe('cut');
+  expect(offer.failure).toMatchObject({ reason: 'Stalled', message: 'no byte for 600 s' });
+  const headers = { range: 'bytes=65536-' };
+  expect((await ask(port, `${path}/blobs/${digestOf(image, 1)}`, { headers })).status).toBe(404);
+});
+
+it('a manifest that the registry has no more is a failure, one that no engine understands too', async () => {
+  const image = stubImage();
+  const { port, offer, path, upstream } = await startOffering(image);
+  upstream.forget(image.root.digest);
+  expect((await ask(port, `${path}/manifests/${image.root.digest}`)).status).toBe(404);
+  expect(offer.failure).toMatchObject({ reason: 'NotFound' });
+
+  const old = stubImage();
+  const odd = { ...old, root: { ...old.root, mediaType: 'application/x-odd' } };
+  const second = await startOffering({ ...odd, manifests: [odd.root] });
+  expect((await ask(second.port, `${second.path}/manifests/1`)).status).toBe(404);
+  expect(second.offer.failure).toMatchObject({ reason: 'RegistryError' });
+});
+
+it('a shared layer is read on under the name of a pull that was cancelled, from the offer that still wants it', async () => {
+  const shared = randomLayer();
+  const [one, other] = [stubImage({ layers: [shared, randomLayer()] }), stubImage({ layers: [shared] })];
+  const { relay, registry, port, offer, path, blobs } = await startOffering(one);
+  const second = registry('plant:6000');
+  second.put('group/other', other, '2');
+  const fetched: number[] = [];
+  const staying = offerOf(relay, other, {
+    reference: { registry: 'plant:6000', repository: 'group/other', tag: '2' },
+    access: toAccess('plant:6000'),
+    onFetched: (bytes) => fetched.push(bytes),
+  });
+  await Promise.all([ask(port, `${path}/manifests/1`), ask(port, `${toPath(staying)}/manifests/2`)]);
+  blobs.stops.set(registry('plant:5000'), { atByte: 65_536 });
+  const reading = await open(port, `${path}/blobs/${shared.digest}`);
+  await expect.poll(() => reading.bytes().length, WAIT).toBe(65_536);
+
+  offer.end();
+
+  await expect.poll(reading.ending, WAIT).toBe('whole');
+  expect(toDigest(reading.bytes())).toBe(shared.digest);
+  expect(fetched.reduce((sum, bytes) => sum + bytes, 0)).toBe(200_000 - 65_536);
+  const again = await ask(port, `${path}/blobs/${shared.digest}`, { headers: { range: 'bytes=100000-' } });
+  expect([again.status, again.body.length]).toEqual([206, 100_000]);
+  expect((await ask(port, `${path}/blobs/${digestOf(one, 2)}`)).status).toBe(404);
+  expect([offer.failure, staying.failure]).toEqual([undefined, undefined]);
+});
+
+it('a layer that one registry gives up is had from another that an offer names', async () => {
+  const shared = randomLayer();
+  const [one, other] = [stubImage({ layers: [shared] }), stubImage({ layers: [shared] })];
+  const { relay, registry, port, offer, path, blobs } = await startOffering(one);
+  registry('plant:6000').put('group/other', other, '2');
+  const second = offerOf(relay, other, {
+    reference: { registry: 'plant:6000', repository: 'group/other', tag: '2' },
+    access: toAccess('plant:6000'),
+  });
+  await Promise.all([ask(port, `${path}/manifests/1`), ask(port, `${toPath(second)}/manifests/2`)]);
+  blobs.stops.set(registry('plant:5000'), { atByte: 65_536, failure: new AgentError('Stalled', 'no byte') });
+  expect(toDigest((await ask(port, `${path}/blobs/${shared.digest}`)).body)).toBe(shared.digest);
+  expect([offer.failure?.reason, second.failure]).toEqual(['Stalled', undefined]);
+});
+
+it('a blob that a registry gives up fails all offers that want it from there at once, and no other', async () => {
+  const shared = randomLayer();
+  const [one, other, third] = [stubImage({ layers: [shared] }), stubImage({ layers: [shared] }), stubImage()];
+  const { relay, port, offer, path, upstream, blobs } = await startOffering(one);
+  upstream.put('group/app', other, '2');
+  upstream.put('group/app', third, '3');
+  const toReference = (tag: string) => ({ registry: 'plant:5000', repository: 'group/app', tag });
+  const second = offerOf(relay, other, { reference: toReference('2') });
+  const bystander = offerOf(relay, third, { reference: toReference('3') });
+  await ask(port, `${path}/manifests/1`);
+  await ask(port, `${toPath(second)}/manifests/2`);
+  blobs.stops.set('any', { atByte: 0, failure: new AgentError('Corrupt', 'a damaged blob') });
+  expect((await ask(port, `${path}/blobs/${shared.digest}`)).status).toBe(404);
+  expect([offer, second, bystander].map(({ failure }) => failure?.reason)).toEqual([
+    'Corrupt',
+    'Corrupt',
+    undefined,
+  ]);
+});
+
+it('what fetchContent read is served without a second question to the registry', async () => {
+  const image = stubImage({ platform: 'linux/amd64' });
+  const index = stubIndex({ 'linux/amd64': image, 'linux/arm64': stubImage() });
+  const { relay, port, registry } = await startRelay();
+  await waitUntilServing(relay);
+  const upstream = registry('plant:5000');
+  upstream.put('group/app', index, '1');
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const { digest } = await relay.fetchContent({
+    reference: { registry: 'plant:5000', repository: 'group/app', tag: '1' },
+    access: toAccess('plant:5000'),
+    platform,
+    wanted: undefined,
+    signal: new AbortController().signal,
+  });
+  const offer = offerOf(relay, index);
+  const asked = upstream.asked.length;
+  const path = toPath(offer);
+  for (const place of [
+    `manifests/${digest}`,
+    `manifests/${image.root.digest}`,
+    `blobs/${digestOf(image, 0)}`,
+  ]) {
+    const wanted = place.split('/')[1];
+    expect(toDigest((await ask(port, `${path}/${place}`)).body)).toBe(wanted);
+  }
+  expect(upstream.asked).toHaveLength(asked);
+});
