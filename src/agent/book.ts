@@ -6,15 +6,7 @@ import { findImage, findNamed } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
 import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
-import type { EngineView, RunningPull } from '#core/world';
-
-/** What a pull in flight is about to put under a reference. */
-export interface Claim {
-  /** Of the entry that it is pulled for. */
-  readonly name: string;
-  /** The id of the image that had the reference before; empty where none had. */
-  readonly idBefore: string;
-}
+import type { Claim, EngineView, RunningPull } from '#core/world';
 
 /**
  * What the agent remembers, and how each event changes it. Records are values; the book holds the current ones.

@@ -5,22 +5,24 @@ import type { Action, World } from '#core/world';
  * Names that this module pulled and the engine still has, of images that no listed entry shares any more: what
  * `unlisted: remove` takes away. Empty where images are kept.
  */
-export function toUnlisted({ desired, owned, engine, running }: World): readonly string[] {
+export function toUnlisted({ desired, owned, claimed, engine, running }: World): readonly string[] {
   if (desired.settings.unlisted !== 'remove' || owned.size === 0 || engine.kind === 'unavailable') return [];
   // An entry at fault may stand for anything: until it is corrected, nothing is taken away.
   if (desired.faults.some(({ path }) => path.startsWith('images'))) return [];
   const { index } = engine;
-  const listedIds = new Set<string>();
+  const neededIds = new Set<string>();
   for (const image of desired.images.values()) {
     if (image.kind === 'fault') return [];
     for (const name of toNames(image.spec)) {
       const id = index.byName.get(name)?.id;
-      if (id !== undefined) listedIds.add(id);
+      if (id !== undefined) neededIds.add(id);
     }
   }
+  // A pull that turns out to be in vain gives the reference back to the image that had it.
+  for (const { idBefore } of claimed.values()) neededIds.add(idBefore);
   return [...owned.keys()].filter((name) => {
     const id = findNamed(name, index)?.id;
-    return id !== undefined && !listedIds.has(id) && !running.refusals.has(name);
+    return id !== undefined && !neededIds.has(id) && !running.refusals.has(name);
   });
 }
 

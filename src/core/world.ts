@@ -31,6 +31,16 @@ export interface World {
   readonly routes: ReadonlyMap<string, Route>;
   /** By the name of an image. */
   readonly contents: ReadonlyMap<string, KnownContent>;
+  /** References that the pulls in flight bring. */
+  readonly claimed: ReadonlyMap<string, Claim>;
+}
+
+/** What a pull in flight is about to put under a reference. */
+export interface Claim {
+  /** Of the entry that it is pulled for. */
+  readonly name: string;
+  /** The id of the image that had the reference before; empty where none had. */
+  readonly idBefore: string;
 }
 
 export type EngineView =

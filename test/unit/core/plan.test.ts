@@ -460,6 +460,13 @@ describe('plan of removals, with unlisted: remove', () => {
     expect(toActions({ listed: [LISTED, { ...nameless, id: digestOf('d') }], world })).toEqual([]);
     expect(toActions({ listed: [LISTED, nameless], world }, new Set([id]))).toEqual([]);
   });
+  it('keeps the image that had the reference of a pull in flight, which may be in vain', () => {
+    const toClaimed = (idBefore: string): Scene => ({
+      world: { claimed: new Map([['127.0.0.1:8000/acme/camera:1', { name: 'camera', idBefore }]]) },
+    });
+    expect(toActions(toClaimed(GONE.id))).toEqual([]);
+    expect(toActions(toClaimed(LISTED.id))).toHaveLength(1);
+  });
   it('never removes an image that the module did not pull', () => {
     expect(toActions({ world: { owned: new Map() } })).toEqual([]);
   });

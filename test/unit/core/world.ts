@@ -132,6 +132,7 @@ export function toWorld(scene: Scene): World {
     routes: new Map(),
     contents: new Map(),
     owned: new Map(),
+    claimed: new Map(),
     ...scene.world,
   };
 }
