@@ -180,7 +180,7 @@ export function createAgent(deps: AgentDeps): Agent {
     if (looked.kind === 'known') {
       records.settleInherited(book, looked.index);
       // A name that is being given may not have been there yet when the engine was looked at.
-      if (actions.running.tags.size === 0) records.disown(book, looked.index);
+      if (actions.running.tags.size === 0) records.disown(book, looked.index, clock.steadyMs());
     }
     const { desired } = book;
     if (desired === undefined) {

@@ -1,9 +1,11 @@
+import { findAbsence } from '#core/absence';
 import type { DesiredState, ImageSpec } from '#core/desired-state';
 import type { KnownContent } from '#core/image-content';
 import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
-import { findImage, findNamed } from '#core/presence';
+import { findImage } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
+import { toRepository } from '#core/reference';
 import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
 import type { Claim, EngineView, RunningPull } from '#core/world';
@@ -19,6 +21,8 @@ export interface Book {
   readonly registries: Map<string, RegistryRecord>;
   /** References that this module pulled or tagged, and the name that each was listed under. */
   readonly owned: Map<string, string>;
+  /** Of owned references that are not listed and may be there all the same: since when, by the steady clock. */
+  readonly unclearSinceMs: Map<string, number>;
   /** References that the pulls in flight bring. */
   readonly claimed: Map<string, Claim>;
   /** The same, of the pulls that were in flight when the module was killed, until the engine is seen. */
@@ -28,6 +32,9 @@ export interface Book {
   readonly contents: Map<string, KnownContent>;
 }
 
+/** To unpack the image that took a tag over may take a slow device this long; for that time the one before is not listed. */
+const UNCLEAR_MS = 60 * 60_000;
+
 export function createBook(): Book {
   return {
     desired: undefined,
@@ -35,6 +42,7 @@ export function createBook(): Book {
     images: new Map(),
     registries: new Map(),
     owned: new Map(),
+    unclearSinceMs: new Map(),
     claimed: new Map(),
     inherited: new Map(),
     stalledAddresses: new Set(),
@@ -161,16 +169,24 @@ export function settleInherited(book: Book, { byName }: ImageIndex): void {
   for (const [reference, { name, idBefore }] of book.inherited) {
     const image = byName.get(reference);
     if (image === undefined || image.id === idBefore) continue;
-    const repository = `${reference.replace(/@.*|:[^/:]*$/, '')}@`;
+    const repository = `${toRepository(reference)}@`;
     own(book, name, [reference, ...image.digests.filter((digest) => digest.startsWith(repository))]);
   }
   book.inherited.clear();
 }
 
-/** What is gone from the engine is no more this module's: should it come back, somebody else brought it. */
-export function disown(book: Book, index: ImageIndex): void {
-  for (const reference of book.owned.keys()) {
-    if (findNamed(reference, index) === undefined) book.owned.delete(reference);
+/**
+ * What is gone from the engine is no more this module's: should it come back, somebody else brought it. Names that a
+ * pull in flight may move wait for its end.
+ */
+export function disown(book: Book, index: ImageIndex, steadyMs: number): void {
+  const moving = new Set(Array.from(book.claimed.keys(), toRepository));
+  const { gone, unclear } = findAbsence(book.owned.keys(), index);
+  const unclearSince = new Map(unclear.map((name) => [name, book.unclearSinceMs.get(name) ?? steadyMs]));
+  replaceAll(book.unclearSinceMs, unclearSince);
+  const overdue = unclear.filter((name) => steadyMs - (unclearSince.get(name) ?? steadyMs) >= UNCLEAR_MS);
+  for (const reference of [...gone, ...overdue]) {
+    if (!moving.has(toRepository(reference))) book.owned.delete(reference);
   }
 }
 

@@ -115,6 +115,11 @@ export function formatRepository({ registry, repository }: Reference): string {
   return `${registry}/${repository}`;
 }
 
+/** `host[:port]/repository` of a name that says its registry, and has a tag, a digest, or both. */
+export function toRepository(name: string): string {
+  return name.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
+}
+
 /** `host/repository:tag`; undefined for a reference that has a digest alone. */
 export function formatTagged(reference: Reference): string | undefined {
   return reference.tag === undefined ? undefined : `${formatRepository(reference)}:${reference.tag}`;
