@@ -2,7 +2,7 @@ import type { RegistryConfig } from '#adapters/insecure-registries';
 import type { EngineInfo } from '#agent/ports';
 import type { Platform } from '#core/platform';
 import type { ListedImage } from '#core/presence';
-import { DOCKER_HUB } from '#core/reference';
+import { DOCKER_HUB, toRepository } from '#core/reference';
 
 /** Of `GET /info`. */
 export interface InfoAnswer {
@@ -43,16 +43,27 @@ export function toStore({ DriverStatus }: InfoAnswer): EngineInfo['store'] {
 /** An image of a listing or an inspection. */
 export function toListedImage({ Id, Size, RepoTags, RepoDigests, Manifests }: ImageAnswer): ListedImage {
   const held = (Manifests ?? []).filter(({ Available }) => Available === true);
+  // The containerd store counts the name that an image was pulled by as a tag, even if it is a digest.
+  const tags = (RepoTags ?? []).filter((name) => isName(name) && !name.includes('@')).map(toFullName);
+  const digests = (RepoDigests ?? []).filter(isName).map(toFullName);
   return {
     id: Id,
     sizeBytes: Size,
-    // The containerd store counts the name that an image was pulled by as a tag, even if it is a digest.
-    tags: (RepoTags ?? []).filter((name) => isName(name) && !name.includes('@')).map(toFullName),
-    digests: (RepoDigests ?? []).filter(isName).map(toFullName),
+    tags,
+    digests: [...new Set([...digests, ...toDigestsLeftOut(Id, tags, digests)])],
     ...(Manifests
       ? { platforms: toPlatforms(held.flatMap(({ ImageData }) => ImageData?.Platform ?? [])) }
       : {}),
   };
+}
+
+/**
+ * In the containerd store the id of an image is its digest, in each repository that it has a tag of; Docker 28 lists it
+ * for one of these.
+ */
+function toDigestsLeftOut(id: string, tags: readonly string[], digests: readonly string[]): string[] {
+  const isDigest = digests.some((name) => name.endsWith(`@${id}`));
+  return isDigest ? tags.map((name) => `${toRepository(name)}@${id}`) : [];
 }
 
 /** The engine lists `docker.io/library/app:1` as `app:1`: the registry is put back, as references have it. */

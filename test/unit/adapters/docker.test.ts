@@ -99,6 +99,23 @@ describe('an answer of the engine', () => {
     expect(image).toMatchObject({ tags: [], digests: [name] });
   });
 
+  test('about an image with tags of two repositories has the digest of both, where the containerd store says one', async () => {
+    const tags = ['edge.local/app:1', 'contoso.azurecr.io/app:1', 'edge.local/app:2'];
+    const named = (Id: string): object => ({
+      Id,
+      Size: 5,
+      RepoTags: tags,
+      RepoDigests: [`contoso.azurecr.io/app@${digest}`],
+    });
+    const config = `sha256:${'c'.repeat(64)}`;
+    const { dockerHost } = await startStubEngine((_, response) =>
+      answerJson(response, [named(digest), named(config)]),
+    );
+    const [image, classic] = await createDockerEngine({ dockerHost }).listImages(signal);
+    expect(image?.digests).toEqual([`contoso.azurecr.io/app@${digest}`, `edge.local/app@${digest}`]);
+    expect(classic?.digests).toEqual([`contoso.azurecr.io/app@${digest}`]);
+  });
+
   test('about an image of several platforms names those that were pulled', async () => {
     const toManifest = (architecture: string, Available: boolean): object => ({
       Available,
