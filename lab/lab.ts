@@ -1,3 +1,4 @@
+import { findFreePort } from '#lab/free-port';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +33,8 @@ export interface LabOptions {
   readonly launcher?: readonly string[];
   /** Added to the module's environment; a function is told the lab's folder. */
   readonly environment?: Environment | ((dir: string) => Environment);
+  /** Whether the module's relay listens, at a port of its own. Default: where `LAB_RELAY` is `true`. */
+  readonly hasRelay?: boolean;
   readonly log?: (line: string) => void;
 }
 
@@ -78,7 +81,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     if (engine === undefined) throw new Error('a lab needs an engine');
     const filter = await options.startFilter?.(engine.dockerHost);
     if (filter !== undefined) endings.push(() => filter.stop());
-    return assemble({ dir, edge, registry, engine, ownEngine, filter, options, endings, stop });
+    const hasRelay = options.hasRelay ?? process.env['LAB_RELAY'] === 'true';
+    const relayPort = hasRelay ? await findFreePort() : 0;
+    return assemble({ relayPort, dir, edge, registry, engine, ownEngine, filter, options, endings, stop });
   } catch (error) {
     await stop();
     throw error;
@@ -86,6 +91,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 }
 
 function assemble(parts: {
+  readonly relayPort: number;
   readonly dir: string;
   readonly edge: Edge;
   readonly registry: Registry;
@@ -103,7 +109,7 @@ function assemble(parts: {
     DOCKER_HOST: (filter ?? engine).dockerHost,
     XDG_RUNTIME_DIR: dir,
     HTTP_PORT: '0',
-    RELAY_PORT: '0',
+    RELAY_PORT: String(parts.relayPort),
     ...toEnvironment(options.environment, dir),
   };
   endings.push(async () => {

@@ -40,6 +40,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     port,
     openUpstream: ({ address }) => registry(address),
     blobs,
+    isKeeping: false,
     bucket: { setRate: (rate) => void rates.push(rate) },
     clock: systemClock,
     log: { debug: take, info: take, warn: take, error: take },
