@@ -1,6 +1,8 @@
 import type { Clock, Log } from '#agent/ports';
 import { createHashStates } from '#relay/hash-states';
 import type { KeptBytes } from '#relay/kept-bytes';
+import { createKeptRead } from '#relay/kept-read';
+import type { KeptRead } from '#relay/kept-read';
 import { readPassing } from '#relay/passing-read';
 import type { TokenBucket } from '#relay/token-bucket';
 import type { Upstream } from '#relay/upstream';
@@ -46,13 +48,38 @@ export interface BlobsOptions {
   readonly log: Log;
 }
 
-export function createBlobs({ bucket, kept, clock }: BlobsOptions): Blobs {
+export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
   const states = createHashStates();
-  const surroundings = { states, bucket, clock };
+  const surroundings = { states, bucket, clock, log };
+  /** By digest. */
+  const keptReads = new Map<string, KeptRead>();
+
+  /** The one that takes readers now. */
+  async function toKeptRead({ digest, sizeBytes }: BlobRead, all: KeptBytes): Promise<KeptRead> {
+    for (;;) {
+      const found = keptReads.get(digest);
+      if (found === undefined) break;
+      if (found.closing === undefined) return found;
+      await found.closing;
+      if (keptReads.get(digest) === found) keptReads.delete(digest);
+    }
+    const made = createKeptRead(digest, sizeBytes, { ...surroundings, kept: all });
+    keptReads.set(digest, made);
+    return made;
+  }
+
   return {
     async *read(request) {
       request.signal.throwIfAborted();
-      yield* readPassing(request, surroundings);
+      let { fromByte } = request;
+      if (kept !== undefined) {
+        const keptRead = await toKeptRead(request, kept);
+        for await (const piece of keptRead.read(request)) {
+          fromByte += piece.length;
+          yield piece;
+        }
+      }
+      if (fromByte < request.sizeBytes) yield* readPassing({ ...request, fromByte }, surroundings);
     },
     keptBytes: (digest) => kept?.keptBytes(digest) ?? 0,
     keepOnly: async (digests) => await kept?.keepOnly(digests),

@@ -1,13 +1,15 @@
-import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 
-/** A part of a blob that has a checkpoint of its own; the last one may be shorter. */
+/** What lies between two checkpoints; the last one may be shorter. */
 export const STRIDE_BYTES = 1024 * 1024;
 
-/** SHA-256 of each stride of a part, in a file that begins with the boot in which it was written. */
+/**
+ * At the end of each stride the SHA-256 of all the bytes up to there, in a file that begins with the boot in which it was
+ * written: bytes are hashed once, for the blob's own digest and on the way to it.
+ */
 export interface Checkpoints {
-  /** Of whole strides. What they say holds whatever happened: they are compared with the bytes before these are used. */
+  /** What they say holds whatever happened: they are compared with the bytes before these are used. */
   readonly sums: readonly Buffer[];
   /** Whether all that was written is still there: no power cut came between. */
   readonly isSameBoot: boolean;
@@ -30,6 +32,11 @@ export async function readCheckpoints(file: FileHandle, bootId: string): Promise
   return { sums, isSameBoot: bootId !== '' && header === toHeader(bootId) };
 }
 
+/** How much of a part of `sizeBytes` may be good: beyond the sums only where no power cut came since. */
+export function toClaimedBytes({ sums, isSameBoot }: Checkpoints, sizeBytes: number): number {
+  return Math.min(sizeBytes, isSameBoot ? Infinity : sums.length * STRIDE_BYTES);
+}
+
 /** Notes the boot, and forgets all but the first `count` sums. */
 export async function resetCheckpoints(file: FileHandle, bootId: string, count: number): Promise<void> {
   await file.truncate(HEADER_BYTES + count * SUM_BYTES);
@@ -46,32 +53,30 @@ export async function writeSums(file: FileHandle, sums: readonly Buffer[], count
 const toHeader = (bootId: string): string =>
   `${FORMAT}${bootId.padEnd(BOOT_ID_BYTES).slice(0, BOOT_ID_BYTES)}\n`;
 
-/** Sums of bytes that come one after another, whatever the pieces. */
-export interface Summer {
-  /** Calls `onSum` for each stride that is whole with these bytes. */
-  add(bytes: Uint8Array): void;
+/** How far a blob was hashed. */
+export interface Hashed {
+  atByte: number;
+  hash: Hash;
 }
 
-/** @param sizeBytes - of the blob: its last stride ends there */
-export function createSummer(
-  sizeBytes: number,
-  onSum: (sum: Buffer, strideEndByte: number) => void,
-  fromByte = 0,
-): Summer {
-  let hash: Hash = createHash('sha256');
-  let atByte = fromByte;
-  return {
-    add(bytes) {
-      for (let rest = bytes; rest.length > 0;) {
-        const endByte = Math.min((Math.floor(atByte / STRIDE_BYTES) + 1) * STRIDE_BYTES, sizeBytes);
-        const piece = rest.subarray(0, endByte - atByte);
-        hash.update(piece);
-        atByte += piece.length;
-        rest = rest.subarray(piece.length);
-        if (atByte < endByte) continue;
-        onSum(hash.digest(), endByte);
-        hash = createHash('sha256');
-      }
-    },
-  };
+/**
+ * Goes on by the next bytes of a blob, and returns the checkpoints on the way: one at the end of each stride, and one at
+ * the blob's own end.
+ */
+export function advance(hashed: Hashed, bytes: Uint8Array, sizeBytes: number): readonly Buffer[] {
+  const sums: Buffer[] = [];
+  for (let rest = bytes; rest.length > 0;) {
+    const endByte = toStrideEnd(hashed.atByte, sizeBytes);
+    const piece = rest.subarray(0, endByte - hashed.atByte);
+    hashed.hash.update(piece);
+    hashed.atByte += piece.length;
+    rest = rest.subarray(piece.length);
+    if (hashed.atByte === endByte) sums.push(hashed.hash.copy().digest());
+  }
+  return sums;
+}
+
+/** Where the stride that holds a byte ends. */
+export function toStrideEnd(atByte: number, sizeBytes: number): number {
+  return Math.min((Math.floor(atByte / STRIDE_BYTES) + 1) * STRIDE_BYTES, sizeBytes);
 }

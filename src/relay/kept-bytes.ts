@@ -1,25 +1,145 @@
-import type { Clock, Log } from '#agent/ports';
+import { lstat, mkdir, open, readdir, readFile, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '#agent/ports';
+import { readCheckpoints, toClaimedBytes } from '#relay/checkpoints';
+import { openKeptPart } from '#relay/kept-part';
+import type { KeptPart } from '#relay/kept-part';
 
-/** Bytes of blobs that outlive the process: one file for each blob, and one with checkpoints. */
+/** Bytes of blobs that outlive the process: one file for each blob, and one with its checkpoints. */
 export interface KeptBytes {
   /** Bytes of a blob that are kept now; what a power cut left of them shows only when they are read. */
   keptBytes(digest: string): number;
-  /** Forgets all blobs but these. What is being read goes afterwards. Rejects where the folder does not let it. */
+  /** For one at a time. Rejects with what the system says. */
+  open(digest: string, sizeBytes: number): Promise<KeptBlob>;
+  /** Forgets all blobs but these; what is open goes when it is closed. Rejects where the folder does not let it. */
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
+}
+
+export interface KeptBlob {
+  readonly part: Omit<KeptPart, 'close'>;
+  /** Whether the rest of the blob can be kept. */
+  hasRoom(): Promise<boolean>;
+  /** To be forgotten when it is closed. */
+  discard(): void;
+  /** Resolves when the disk has it. */
+  close(): Promise<void>;
 }
 
 /** What {@link openKeptBytes} takes. */
 export interface KeptBytesOptions {
-  /** Is made where it is missing, in a folder that exists. Files of others in it are left alone. */
+  /** Is made where it is missing. Files of others in it are left alone. */
   readonly folder: string;
   /** Nothing is kept that would leave less on the folder's disk. */
   readonly minFreeBytes: () => number;
   readonly clock: Pick<Clock, 'nowMs'>;
-  readonly log: Log;
+  /** Of this boot of the device: what was written since is all there. */
+  readonly bootId?: string;
+}
+
+const MAX_AGE_MS = 7 * 86_400_000;
+const OWN_FILE = /^([0-9a-f]{64})\.(part|sums)$/;
+
+interface Held {
+  bytes: number;
+  isOpen: boolean;
+  isForgotten: boolean;
 }
 
 /** Looks at what is there, and tidies it. Rejects where the folder cannot be read or made. */
-export function openKeptBytes(options: KeptBytesOptions): Promise<KeptBytes> {
-  void options;
-  return Promise.reject(new Error('not there yet'));
+export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptBytes> {
+  const { folder, minFreeBytes, clock } = options;
+  const bootId = options.bootId ?? (await readBootId());
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const held = await findParts(folder, clock.nowMs(), bootId);
+
+  async function forget(digest: string): Promise<void> {
+    held.delete(digest);
+    const paths = toPaths(folder, digest);
+    await rm(paths.partPath, { force: true });
+    await rm(paths.checkpointsPath, { force: true });
+  }
+
+  async function fetchFreeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize - minFreeBytes();
+  }
+
+  async function checkRoom(): Promise<void> {
+    if ((await fetchFreeBytes()) < 0) throw new Error('too little space is left on the disk');
+  }
+
+  return {
+    keptBytes: (digest) => held.get(digest)?.bytes ?? 0,
+    async open(digest, sizeBytes) {
+      const entry = held.get(digest) ?? { bytes: 0, isOpen: false, isForgotten: false };
+      held.set(digest, entry);
+      const part = await openKeptPart({ ...toPaths(folder, digest), digest, sizeBytes, bootId, checkRoom });
+      Object.assign(entry, { isOpen: true, isForgotten: false });
+      return {
+        part,
+        hasRoom: async () => (await fetchFreeBytes()) >= sizeBytes - part.writtenBytes,
+        discard: () => void (entry.isForgotten = true),
+        async close() {
+          await part.close();
+          entry.isOpen = false;
+          entry.bytes = part.writtenBytes;
+          if (entry.isForgotten || entry.bytes === 0) await forget(digest);
+        },
+      };
+    },
+    async keepOnly(digests) {
+      for (const [digest, entry] of held) {
+        entry.isForgotten = !digests.has(digest);
+        if (entry.isForgotten && !entry.isOpen) await forget(digest);
+      }
+    },
+  };
+}
+
+/** Removes what is old or of no use, and says how much there is of the rest. */
+async function findParts(folder: string, nowMs: number, bootId: string): Promise<Map<string, Held>> {
+  const held = new Map<string, Held>();
+  const names = new Set(await readdir(folder));
+  for (const name of names) {
+    const [, hex, kind] = OWN_FILE.exec(name) ?? [];
+    if (hex === undefined) continue;
+    const path = join(folder, name);
+    const { mtimeMs } = await lstat(path);
+    const isOrphan = !names.has(`${hex}.${kind === 'part' ? 'sums' : 'part'}`);
+    if (isOrphan || nowMs - mtimeMs > MAX_AGE_MS) await rm(path, { force: true });
+    else if (kind === 'part') {
+      const digest = `sha256:${hex}`;
+      held.set(digest, {
+        bytes: await measure(toPaths(folder, digest), bootId),
+        isOpen: false,
+        isForgotten: false,
+      });
+    }
+  }
+  return held;
+}
+
+async function measure({ partPath, checkpointsPath }: Paths, bootId: string): Promise<number> {
+  const file = await open(checkpointsPath, 'r');
+  try {
+    return toClaimedBytes(await readCheckpoints(file, bootId), (await lstat(partPath)).size);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Paths {
+  readonly partPath: string;
+  readonly checkpointsPath: string;
+}
+
+function toPaths(folder: string, digest: string): Paths {
+  const path = join(folder, digest.replace('sha256:', ''));
+  return { partPath: `${path}.part`, checkpointsPath: `${path}.sums` };
+}
+
+/** Empty where there is none: every start counts as another boot then. */
+async function readBootId(): Promise<string> {
+  const text = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+  return text.trim();
 }

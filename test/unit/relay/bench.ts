@@ -1,8 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import type { Clock } from '#agent/ports';
 import { systemClock } from '#adapters/system-clock';
 import { Secret } from '#core/secret';
 import { createBlobs } from '#relay/blobs';
 import type { BlobRead, Blobs } from '#relay/blobs';
+import { openKeptBytes } from '#relay/kept-bytes';
+import type { KeptBytes } from '#relay/kept-bytes';
 import { createTokenBucket } from '#relay/token-bucket';
 import { createUpstream } from '#relay/upstream';
 import type { Upstream, UpstreamOptions } from '#relay/upstream';
@@ -59,6 +65,22 @@ export function toRead(site: Site, blob: Buffer, options: Partial<BlobRead> = {}
     ...options,
   };
 }
+
+/** An empty folder for one test. */
+export async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'relay-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return join(folder, 'relay');
+}
+
+export const openKept = (
+  folder: string,
+  options: Partial<Parameters<typeof openKeptBytes>[0]> = {},
+): Promise<KeptBytes> =>
+  openKeptBytes({ folder, minFreeBytes: () => 0, clock: systemClock, bootId: BOOT_ID, ...options });
+
+/** One boot of the device. */
+export const BOOT_ID = '9d2c9a5e-6f0b-4c3d-8a51-0123456789ab';
 
 export async function drain(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];

@@ -1,0 +1,205 @@
+import type { Clock, Log } from '#agent/ports';
+import { AgentError } from '#core/reason';
+import type { BlobRead } from '#relay/blobs';
+import { checkDigest } from '#relay/passing-read';
+import type { HashStates } from '#relay/hash-states';
+import type { KeptBlob, KeptBytes } from '#relay/kept-bytes';
+import { createRecentPieces } from '#relay/recent-pieces';
+import { toPieces } from '#relay/pieces';
+import { fetchSteadily } from '#relay/steady-fetch';
+import type { TokenBucket } from '#relay/token-bucket';
+
+/** One blob that is being kept, for as long as it has readers. */
+export interface KeptRead {
+  /** Undefined once it takes no more readers: resolves when a new one can be made. */
+  readonly closing: Promise<void> | undefined;
+  /**
+   * The bytes of the blob from `fromByte` on. Ends before the blob does where no more can be kept: the rest is to be
+   * read by itself. Throws an `AgentError` or the signal's reason.
+   */
+  read(request: BlobRead): AsyncGenerator<Uint8Array>;
+}
+
+interface Surroundings {
+  readonly kept: KeptBytes;
+  readonly states: HashStates;
+  readonly bucket: TokenBucket;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Reader {
+  readonly request: BlobRead;
+  /** What comes before it was taken. */
+  atByte: number;
+  readonly left: AbortController;
+  failure?: Error;
+}
+
+/** What is written at once. */
+const BATCH_BYTES = 128 * 1024;
+/** How far the registry is read ahead of the first reader. */
+const AHEAD_BYTES = 256 * 1024;
+const READ_BYTES = 256 * 1024;
+/** Nothing is lost by an end: whoever wants the blob asks again. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Reads a blob for all who want it at the same time: one of them has it fetched, and all get it from memory or disk. When
+ * that one leaves, the next has it fetched.
+ */
+export function createKeptRead(digest: string, sizeBytes: number, surroundings: Surroundings): KeptRead {
+  const { kept, states, log } = surroundings;
+  const recent = createRecentPieces();
+  const readers = new Set<Reader>();
+  const closed = Promise.withResolvers<void>();
+  let blob: KeptBlob | undefined;
+  let isStarted = false;
+  /** What readers may have. */
+  let availableBytes = 0;
+  /** Nothing more becomes available here. */
+  let isOver = false;
+  let isClosing = false;
+  let change = Promise.withResolvers<void>();
+
+  function tell(): void {
+    change.resolve();
+    change = Promise.withResolvers();
+  }
+
+  function fail(failed: Iterable<Reader>, failure: Error): void {
+    for (const reader of failed) {
+      reader.failure = failure;
+      readers.delete(reader);
+    }
+    tell();
+  }
+
+  async function run(): Promise<void> {
+    try {
+      blob = await kept.open(digest, sizeBytes);
+      await fill(blob);
+    } catch (error) {
+      log.debug({ digest, error: String(error) }, 'blob not kept');
+      if (blob !== undefined) states.add(digest, blob.part.toState());
+    }
+    isOver = true;
+    tell();
+    while (readers.size > 0) await change.promise;
+    isClosing = true;
+    try {
+      await blob?.close();
+    } catch (error) {
+      log.debug({ digest, error: String(error) }, 'blob not kept');
+    }
+    closed.resolve();
+  }
+
+  async function fill({ part, hasRoom, discard }: KeptBlob): Promise<void> {
+    await part.verify(() => {
+      availableBytes = part.goodBytes;
+      tell();
+    });
+    if (part.goodBytes < sizeBytes && !(await hasRoom())) throw new Error('the disk has no room for it');
+    while (part.goodBytes < sizeBytes) {
+      const [leader] = readers;
+      if (leader === undefined) {
+        isClosing = true;
+        return;
+      }
+      try {
+        await lead(leader, part);
+      } catch (error) {
+        if (!leader.left.signal.aborted && !(error instanceof AgentError)) throw error;
+        // Whoever reads along may have a better way to the registry.
+        fail([leader], error as Error);
+      }
+    }
+    try {
+      checkDigest(part.toState().hash, digest);
+    } catch (error) {
+      discard();
+      fail(readers, error as Error);
+      return;
+    }
+    availableBytes = sizeBytes;
+    tell();
+    await part.flush();
+  }
+
+  async function lead({ request, left }: Reader, part: KeptBlob['part']): Promise<void> {
+    const fetch = { ...request, fromByte: part.goodBytes, patienceMs: PATIENCE_MS, signal: left.signal };
+    for await (const chunk of fetchSteadily(fetch, surroundings)) {
+      recent.add(part.goodBytes, chunk);
+      part.take(chunk);
+      // The last ones wait until all is known to be right.
+      if (part.goodBytes === sizeBytes) return;
+      availableBytes = part.goodBytes;
+      tell();
+      if (part.queuedBytes >= BATCH_BYTES) await part.flush();
+      recent.forgetBefore(Math.min(part.writtenBytes, availableBytes - AHEAD_BYTES));
+      while (!left.signal.aborted && availableBytes - toFirst() > AHEAD_BYTES) await change.promise;
+    }
+  }
+
+  /** How far the first reader is. */
+  function toFirst(): number {
+    let first = 0;
+    for (const { atByte } of readers) first = Math.max(first, atByte);
+    return first;
+  }
+
+  /** What may be had from a byte on; nothing where the disk does not give it back. */
+  async function find(atByte: number): Promise<Uint8Array> {
+    const bytes = recent.find(atByte);
+    if (bytes !== undefined) return bytes.subarray(0, availableBytes - atByte);
+    try {
+      const maxBytes = Math.min(READ_BYTES, availableBytes - atByte);
+      return (await blob?.part.read(atByte, maxBytes)) ?? new Uint8Array();
+    } catch (error) {
+      log.debug({ digest, error: String(error) }, 'kept blob not read');
+      return new Uint8Array();
+    }
+  }
+
+  async function* readAlong(reader: Reader): AsyncGenerator<Uint8Array> {
+    while (reader.atByte < sizeBytes) {
+      reader.request.signal.throwIfAborted();
+      if (reader.failure !== undefined) throw reader.failure;
+      if (reader.atByte < availableBytes) {
+        const bytes = await find(reader.atByte);
+        if (bytes.length === 0) return;
+        for (const piece of toPieces(bytes)) {
+          yield piece;
+          reader.atByte += piece.length;
+          tell();
+        }
+      } else if (isOver) return;
+      else await change.promise;
+    }
+  }
+
+  return {
+    get closing() {
+      return isClosing ? closed.promise : undefined;
+    },
+    async *read(request) {
+      const reader: Reader = { request, atByte: request.fromByte, left: new AbortController() };
+      const leave = (): void => {
+        reader.left.abort(request.signal.reason);
+        readers.delete(reader);
+        tell();
+      };
+      readers.add(reader);
+      request.signal.addEventListener('abort', leave, { once: true });
+      if (!isStarted) void run();
+      isStarted = true;
+      try {
+        yield* readAlong(reader);
+      } finally {
+        request.signal.removeEventListener('abort', leave);
+        leave();
+      }
+    },
+  };
+}

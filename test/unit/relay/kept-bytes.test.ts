@@ -1,0 +1,310 @@
+import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import type { BlobRead, Blobs } from '#relay/blobs';
+import {
+  drain,
+  failureOf,
+  makeBlobs,
+  makeFolder,
+  makeUpstream,
+  openKept,
+  toRead,
+} from '#test/unit/relay/bench';
+import { makeBytes, startSite } from '#test/unit/relay/site';
+import type { Site } from '#test/unit/relay/site';
+
+const SIZE = 5_000_000;
+const BLOB = makeBytes(SIZE);
+const MIB = 1024 * 1024;
+
+const startKept = async (folder: string, options = {}): Promise<Blobs> =>
+  makeBlobs({ kept: await openKept(folder, options) });
+
+/** Reads until so many bytes came, and leaves. */
+async function readSome(blobs: Blobs, read: BlobRead, bytes: number): Promise<void> {
+  let readBytes = 0;
+  for await (const piece of blobs.read(read)) {
+    readBytes += piece.length;
+    if (readBytes >= bytes) return;
+  }
+}
+
+/** Until what was read is on disk. */
+async function untilKept(blobs: Blobs, digest: string, atLeastBytes = 1): Promise<number> {
+  await expect.poll(() => blobs.keptBytes(digest), { timeout: 10_000 }).toBeGreaterThanOrEqual(atLeastBytes);
+  return blobs.keptBytes(digest);
+}
+
+const partOf = (folder: string, { digest }: BlobRead): string =>
+  join(folder, `${digest.replace('sha256:', '')}.part`);
+
+/** A blob that was read halfway and left to the next process. */
+async function leaveHalf(folder: string, site: Site): Promise<{ read: BlobRead; keptBytes: number }> {
+  const read = toRead(site, BLOB);
+  const blobs = await startKept(folder);
+  await readSome(blobs, read, 3_300_000);
+  const keptBytes = await untilKept(blobs, read.digest, 3_300_000);
+  site.servedBytes = 0;
+  return { read, keptBytes };
+}
+
+describe('kept bytes', () => {
+  test('make a second read of a blob cost nothing', async () => {
+    const site = await startSite();
+    const blobs = await startKept(await makeFolder());
+    const read = toRead(site, BLOB);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect((await drain(blobs.read({ ...read, fromByte: 1_234_567 }))).equals(BLOB.subarray(1_234_567))).toBe(
+      true,
+    );
+    expect(site.servedBytes).toBe(SIZE);
+    expect(await untilKept(blobs, read.digest)).toBe(SIZE);
+  });
+
+  test('outlive the process', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read, keptBytes } = await leaveHalf(folder, site);
+    const blobs = await startKept(folder);
+    expect(blobs.keptBytes(read.digest)).toBe(keptBytes);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE - keptBytes);
+  });
+
+  test('outlive the device’s power as far as they have checkpoints', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read, keptBytes } = await leaveHalf(folder, site);
+    const blobs = await startKept(folder, { bootId: '11111111-2222-3333-4444-555555555555' });
+    const checkedBytes = Math.floor(keptBytes / MIB) * MIB;
+    expect(blobs.keptBytes(read.digest)).toBe(checkedBytes);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE - checkedBytes);
+  });
+
+  test('of a whole blob all outlive the device’s power', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const read = toRead(site, BLOB);
+    const first = await startKept(folder);
+    await drain(first.read(read));
+    await untilKept(first, read.digest, SIZE);
+    const blobs = await startKept(folder, { bootId: '' });
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE);
+  });
+
+  test('that a disk changed are fetched again from there, and nobody is given them', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read } = await leaveHalf(folder, site);
+    const bytes = await readFile(partOf(folder, read));
+    bytes[1_500_000] = (bytes[1_500_000] ?? 0) ^ 4;
+    await writeFile(partOf(folder, read), bytes);
+    const blobs = await startKept(folder);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE - MIB);
+  });
+
+  test('that a power cut took the end of are fetched from there', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read } = await leaveHalf(folder, site);
+    await truncate(partOf(folder, read), 1_500_000);
+    const blobs = await startKept(folder, { bootId: '' });
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE - MIB);
+  });
+
+  test('without a checkpoint that turn out wrong spoil one read and no second', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read, keptBytes } = await leaveHalf(folder, site);
+    const bytes = await readFile(partOf(folder, read));
+    bytes[keptBytes - 1] = (bytes[keptBytes - 1] ?? 0) ^ 4;
+    await writeFile(partOf(folder, read), bytes);
+    const blobs = await startKept(folder);
+    expect(await failureOf(drain(blobs.read(read)))).toMatchObject({ reason: 'Corrupt' });
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+  });
+
+  test('with garbage for checkpoints are fetched again', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read } = await leaveHalf(folder, site);
+    await writeFile(partOf(folder, read).replace('.part', '.sums'), 'garbage');
+    const blobs = await startKept(folder);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE);
+  });
+
+  test('of a blob with a wrong byte are dropped, and the next read is a new one', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder);
+    const read = toRead(site, BLOB);
+    site.faults.corruptByte = SIZE - 1;
+    expect(await failureOf(drain(blobs.read(read)))).toMatchObject({ reason: 'Corrupt' });
+    site.faults.corruptByte = -1;
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(2 * SIZE);
+  });
+
+  test('of blobs that nobody wants go, and others’ files stay', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder);
+    const [wanted, unwanted] = [toRead(site, BLOB), toRead(site, makeBytes(1000, 'other'))];
+    await drain(blobs.read(wanted));
+    await drain(blobs.read(unwanted));
+    await writeFile(join(folder, 'notes.part'), 'of somebody');
+    await untilKept(blobs, unwanted.digest, 1000);
+    await blobs.keepOnly(new Set([wanted.digest]));
+    expect(blobs.keptBytes(unwanted.digest)).toBe(0);
+    const hex = wanted.digest.replace('sha256:', '');
+    expect((await readdir(folder)).toSorted()).toEqual(
+      [`${hex}.part`, `${hex}.sums`, 'notes.part'].toSorted(),
+    );
+  });
+
+  test('that are being read when nobody wants them any more go afterwards', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder);
+    const read = toRead(site, BLOB);
+    const bytes: Uint8Array[] = [];
+    for await (const piece of blobs.read(read)) {
+      if (bytes.length === 0) await blobs.keepOnly(new Set());
+      bytes.push(piece);
+    }
+    expect(Buffer.concat(bytes).equals(BLOB)).toBe(true);
+    await expect.poll(() => readdir(folder)).toEqual([]);
+  });
+
+  test('are tidied at a start: old ones go, and halves of pairs', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read } = await leaveHalf(folder, site);
+    const old = new Date(Date.now() - 8 * 86_400_000);
+    for (const name of await readdir(folder)) await utimes(join(folder, name), old, old);
+    await writeFile(join(folder, `${'a'.repeat(64)}.sums`), 'v1');
+    await writeFile(join(folder, `${'b'.repeat(64)}.part`), 'bytes');
+    const blobs = await startKept(folder);
+    expect(blobs.keptBytes(read.digest)).toBe(0);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('are none where the disk would fall under its limit, and the blob is read all the same', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder, { minFreeBytes: () => Number.MAX_SAFE_INTEGER });
+    const read = toRead(site, BLOB);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE);
+    await expect.poll(() => readdir(folder)).toEqual([]);
+  });
+
+  test('end where the disk fills up in the middle, and no byte is fetched twice for that', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    let asked = 0;
+    const minFreeBytes = (): number => (asked++ === 0 ? 0 : Number.MAX_SAFE_INTEGER);
+    const blobs = await startKept(folder, { minFreeBytes });
+    const blob = makeBytes(20 * MIB);
+    const read = toRead(site, blob);
+    let fetchedBytes = 0;
+    const onFetched = (bytes: number): void => void (fetchedBytes += bytes);
+    expect((await drain(blobs.read({ ...read, onFetched }))).equals(blob)).toBe(true);
+    expect(fetchedBytes).toBe(20 * MIB);
+    const keptBytes = await untilKept(blobs, read.digest, 8 * MIB);
+    expect(keptBytes).toBeLessThan(9 * MIB);
+    expect((await stat(partOf(folder, read))).size).toBe(keptBytes);
+  });
+
+  test('are read by whoever has no way to the registry', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const read = toRead(site, BLOB);
+    const blobs = await startKept(folder);
+    await drain(blobs.read(read));
+    await site.close();
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+  });
+
+  test('cost no more than the blob, whatever link and readers do', async () => {
+    const site = await startSite();
+    const blob = makeBytes(3_000_000, 'cuts');
+    const step = fc.record({
+      cut: fc.integer({ min: 1, max: 3_000_000 }),
+      leaveAfter: fc.integer({ min: 1, max: 3_500_000 }),
+      fromByte: fc.nat(2_999_999),
+      isRestarted: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
+        const folder = await makeFolder();
+        let fetchedBytes = 0;
+        const read = toRead(site, blob, { onFetched: (bytes) => void (fetchedBytes += bytes) });
+        let blobs = await startKept(folder);
+        for (const { cut, leaveAfter, fromByte, isRestarted } of steps) {
+          const cuts = [cut];
+          site.faults.cutAfterBytes = () => cuts.shift() ?? Infinity;
+          await readSome(blobs, { ...read, fromByte }, leaveAfter);
+          // Two processes never have one folder.
+          await blobs.keepOnly(new Set([read.digest]));
+          if (isRestarted) {
+            await untilKept(blobs, read.digest);
+            blobs = await startKept(folder);
+          }
+        }
+        expect((await drain(blobs.read(read))).equals(blob)).toBe(true);
+        // A piece that was on its way to a reader who left is not taken in.
+        expect(fetchedBytes).toBeLessThanOrEqual(blob.length + steps.length * 65_536);
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('two readers of one blob', () => {
+  test('have it fetched once', async () => {
+    const site = await startSite();
+    const blobs = await startKept(await makeFolder());
+    const read = toRead(site, BLOB);
+    const found = await Promise.all([drain(blobs.read(read)), drain(blobs.read({ ...read, fromByte: 999 }))]);
+    expect(found[0]?.equals(BLOB)).toBe(true);
+    expect(found[1]?.equals(BLOB.subarray(999))).toBe(true);
+    expect(site.servedBytes).toBe(SIZE);
+  });
+
+  test('do without the one that leaves', async () => {
+    const site = await startSite();
+    const blobs = await startKept(await makeFolder());
+    const controller = new AbortController();
+    let fetchedBytes = 0;
+    const onFetched = (bytes: number): void => void (fetchedBytes += bytes);
+    const read = toRead(site, BLOB, { onFetched });
+    const first = failureOf(
+      (async () => {
+        let bytes = 0;
+        for await (const piece of blobs.read({ ...read, signal: controller.signal })) {
+          bytes += piece.length;
+          if (bytes > 2_000_000) controller.abort(new Error('cancelled'));
+        }
+      })(),
+    );
+    const second = drain(blobs.read(read));
+    expect(await first).toMatchObject({ message: 'cancelled' });
+    expect((await second).equals(BLOB)).toBe(true);
+    expect(fetchedBytes).toBe(SIZE);
+  });
+
+  test('do without the one that stands still', async () => {
+    const site = await startSite();
+    const blobs = await startKept(await makeFolder());
+    const read = toRead(site, BLOB);
+    const still = blobs.read(read)[Symbol.asyncIterator]();
+    await still.next();
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    await still.return?.();
+  });
+
+  test('do without the one whose password is refused', async () => {
+    const site = await startSite({ auth: 'basic' });
+    const blobs = await startKept(await makeFolder());
+    const good = toRead(site, BLOB);
+    const upstream = makeUpstream(site.address, { access: { address: site.address, credential: undefined } });
+    const bad = { ...good, source: { upstream, repository: 'group/app' } };
+    const [refused, found] = await Promise.all([failureOf(drain(blobs.read(bad))), drain(blobs.read(good))]);
+    expect(refused).toMatchObject({ reason: 'Unauthorized' });
+    expect(found.equals(BLOB)).toBe(true);
+  });
+});
