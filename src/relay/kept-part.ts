@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
-import type { Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import {
-  createSummer,
+  advance,
   readCheckpoints,
   resetCheckpoints,
   STRIDE_BYTES,
   toClaimedBytes,
+  toStrideEnd,
   writeSums,
 } from '#relay/checkpoints';
+import type { Hashed } from '#relay/checkpoints';
 import type { HashState } from '#relay/hash-states';
 
 /** What is kept of one blob, open for one writer and any readers. Rejects with what the system says. */
@@ -49,6 +50,7 @@ export interface KeptPartOptions {
   readonly checkRoom: () => Promise<void>;
 }
 
+const READ_BYTES = 128 * 1024;
 const SYNC_BYTES = 8 * STRIDE_BYTES;
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
@@ -60,7 +62,7 @@ export async function openKeptPart(options: KeptPartOptions): Promise<KeptPart> 
     await file.close();
     throw error;
   });
-  let state = toStart(sizeBytes);
+  let state = toStart();
   let goodBytes = 0;
   let writtenBytes = 0;
   let syncedBytes = 0;
@@ -132,7 +134,7 @@ export async function openKeptPart(options: KeptPartOptions): Promise<KeptPart> 
     take(bytes) {
       queue.push(bytes);
       queuedBytes += bytes.length;
-      unwrittenSums.push(...advance(state, bytes));
+      unwrittenSums.push(...advance(state, bytes, sizeBytes));
       goodBytes = state.atByte;
     },
     flush,
@@ -148,25 +150,7 @@ export async function openKeptPart(options: KeptPartOptions): Promise<KeptPart> 
   };
 }
 
-/** How far a blob was hashed: as a whole, and stride by stride. */
-interface State {
-  atByte: number;
-  hash: Hash;
-  summer: ReturnType<typeof createSummer>;
-}
-
-const toStart = (sizeBytes: number): State => ({
-  atByte: 0,
-  hash: createHash('sha256'),
-  summer: createSummer(sizeBytes, 0),
-});
-
-/** @returns the sums of the strides that are whole with these bytes */
-function advance(state: State, bytes: Uint8Array): readonly Buffer[] {
-  state.hash.update(bytes);
-  state.atByte += bytes.length;
-  return state.summer.add(bytes);
-}
+const toStart = (): Hashed => ({ atByte: 0, hash: createHash('sha256') });
 
 interface Claim {
   readonly digest: string;
@@ -178,7 +162,7 @@ interface Claim {
 }
 
 interface Verified {
-  readonly state: State;
+  readonly state: Hashed;
   /** Of the sums that hold. */
   readonly sumsCount: number;
 }
@@ -189,30 +173,26 @@ async function verifyFile(
   { digest, sizeBytes, sums, isSameBoot, claimedBytes }: Claim,
   onChecked: (bytes: number) => void,
 ): Promise<Verified> {
-  const state = toStart(sizeBytes);
+  const state = toStart();
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   let sumsCount = 0;
-  const toChecked = (): State => ({
-    atByte: state.atByte,
-    hash: state.hash.copy(),
-    summer: createSummer(sizeBytes, state.atByte),
-  });
-  let checked = toChecked();
+  const copy = (): Hashed => ({ atByte: state.atByte, hash: state.hash.copy() });
+  let checked = copy();
   while (state.atByte < claimedBytes) {
-    const endByte = Math.min((Math.floor(state.atByte / STRIDE_BYTES) + 1) * STRIDE_BYTES, sizeBytes);
-    const bytes = await readAt(file, state.atByte, Math.min(endByte, claimedBytes) - state.atByte);
-    if (bytes.length === 0) break;
-    const [sum] = advance(state, bytes);
+    const endByte = Math.min(toStrideEnd(state.atByte, sizeBytes), claimedBytes);
+    const maxBytes = Math.min(READ_BYTES, endByte - state.atByte);
+    const { bytesRead } = await file.read(buffer, 0, maxBytes, state.atByte);
+    if (bytesRead === 0) break;
+    const [sum] = advance(state, buffer.subarray(0, bytesRead), sizeBytes);
     if (sum === undefined) continue;
-    const wanted = sums[sumsCount];
-    if (wanted?.equals(sum) !== true) return { state: checked, sumsCount };
+    if (sums[sumsCount]?.equals(sum) !== true) return { state: checked, sumsCount };
     sumsCount += 1;
-    checked = toChecked();
+    checked = copy();
     if (checked.atByte < sizeBytes) onChecked(checked.atByte);
   }
-  if (!isSameBoot) [state.atByte, state.hash, state.summer] = [checked.atByte, checked.hash, checked.summer];
-  const isWrong = state.atByte === sizeBytes && `sha256:${state.hash.copy().digest('hex')}` !== digest;
-  if (!isWrong) return { state, sumsCount };
-  return { state: toStart(sizeBytes), sumsCount: 0 };
+  const found = isSameBoot ? state : checked;
+  const isWrong = found.atByte === sizeBytes && `sha256:${found.hash.copy().digest('hex')}` !== digest;
+  return isWrong ? { state: toStart(), sumsCount: 0 } : { state: found, sumsCount };
 }
 
 async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], atByte: number): Promise<number> {

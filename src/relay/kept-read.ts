@@ -40,7 +40,7 @@ interface Reader {
 const BATCH_BYTES = 128 * 1024;
 /** How far the registry is read ahead of the first reader. */
 const AHEAD_BYTES = 256 * 1024;
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 128 * 1024;
 /** Nothing is lost by an end: whoever wants the blob asks again. */
 const PATIENCE_MS = 60_000;
 
