@@ -126,7 +126,7 @@ async function openRelay(
   if (storageFolder !== undefined) {
     const folder = join(storageFolder, 'relay');
     try {
-      kept = await openKeptBytes({ folder, minFreeBytes: () => minFreeBytes, clock: systemClock, log });
+      kept = await openKeptBytes({ folder, minFreeBytes: () => minFreeBytes, clock: systemClock });
     } catch (error) {
       log.warn(
         { folder, err: error },

@@ -66,6 +66,8 @@ export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions
         if (status === 401 && inquiry.isAnyone === true) return answer;
         const subject = repository === undefined ? address : `${address}/${repository}`;
         const isForeign = answer.url.origin !== first.url.origin;
+        // What the token may do was decided when it was made: the next question is asked with a new one.
+        if (status === 403 && !isForeign) tokens.forget(repository);
         if (status !== 401 || isForeign) throw toHome(await toFailure(answer, subject, nowMs()), isForeign);
         answer.response.destroy();
         refusals += 1;

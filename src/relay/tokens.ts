@@ -22,6 +22,8 @@ export interface Tokens {
    * @throws an AgentError where nothing helps
    */
   learn(answer: Answer, repository: string | undefined, sent: string | undefined): void;
+  /** A repository's token is not used again. */
+  forget(repository: string | undefined): void;
 }
 
 /** What {@link createTokens} takes. */
@@ -98,6 +100,7 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
       const token = await untilAborted(holdToken(repository).token, signal);
       return `Bearer ${token.reveal()}`;
     },
+    forget: (repository) => void held.delete(repository ?? ''),
     learn({ url, response }, repository, sent) {
       const asked = parseChallenge(response.headers['www-authenticate'] ?? '');
       const subject = repository === undefined ? address : `${address}/${repository}`;
@@ -108,6 +111,7 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
         );
       }
       if (sent !== undefined && asked.kind === 'bearer' && asked.error === 'insufficient_scope') {
+        held.delete(repository ?? '');
         throw new AgentError('AccessDenied', `${subject}: the token does not give the right to pull`);
       }
       if (asked.kind === 'basic' && (credential === undefined || sent !== undefined)) {
