@@ -173,8 +173,9 @@ function toPullable(candidate: Candidate, standing: Standing, world: World): Jud
   const known = world.contents.get(name);
   const isMeasured = known?.key === record.key;
   if (!isMeasured && isRelayable(spec, world)) {
-    const isUnderWay = world.running.measures.has(name);
-    return { standing, isSettled: false, ...(isUnderWay ? {} : { want: { kind: 'measure' } }) };
+    if (!world.running.measures.has(name)) return { standing, isSettled: false, want: { kind: 'measure' } };
+    const asking = waiting('Queued', 'The registry is being asked what the image holds.');
+    return { standing: standing.phase === 'Waiting' ? asking : standing, isSettled: false };
   }
   const needBytes = isMeasured ? known.diskBytes : 0;
   const spareBytes = toSpareBytes(world);

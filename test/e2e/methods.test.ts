@@ -35,7 +35,7 @@ it('every call is answered once, whatever it is given', async () => {
     ['CheckRegistry', {}, undefined, 200],
     ['CheckRegistry', { registry: 'nobody' }, undefined, 404],
     ['CheckRegistry', { tag: '1' }, undefined, 400],
-    ['PlanImages', {}, undefined, 501],
+    ['PlanImages', {}, undefined, 400],
     ['RemoveImages', {}, undefined, 400],
     ['RemoveImages', { images: ['hello'] }, undefined, 409],
     ['RemoveImages', { images: ['nobody/nothing:1'] }, undefined, 200],
@@ -80,7 +80,8 @@ it('GetStatus answers the images that are asked for, and those after a name', as
   expect(await names({ after: 'a' })).toEqual(['b', 'c']);
   expect(await names({ after: 'c' })).toEqual([]);
   const { $version: _version, ...reported } = edge.reported();
-  expect((await call('GetStatus')).payload).toEqual(reported);
+  // It says how images come, too.
+  expect((await call('GetStatus')).payload).toMatchObject(reported);
 });
 
 it('a cancelled pull stays cancelled while others go on, and is pulled again by PullImages', async () => {
@@ -108,7 +109,7 @@ it('a cancelled pull stays cancelled while others go on, and is pulled again by 
   // A change of the desired properties ends a cancellation too.
   registry.faults.hang = true;
   desire({ big: 'acme/big:1', late: 'acme/late:1' });
-  await edge.waitForReported(() => image('late')['phase'] === 'Pulling');
+  await edge.waitForReported(() => ['Pulling', 'Waiting'].includes(String(image('late')['phase'])));
   expect((await call('CancelPulls')).payload).toEqual({ cancelled: ['late'] });
   await waitForPhases({ big: 'Pulled', late: 'Failed Cancelled' });
   registry.faults.hang = false;
