@@ -30,7 +30,9 @@ export function createTokenBucket(clock: Pick<Clock, 'steadyMs' | 'sleep'>): Tok
   async function waitFor(bytes: number, signal: AbortSignal): Promise<void> {
     settle();
     while (rate > 0 && debtBytes > 0 && !signal.aborted) {
-      await clock.sleep((debtBytes / rate) * 1000, AbortSignal.any([signal, changed.signal]));
+      // A whole number: the rest of a division would never be paid.
+      const delayMs = Math.ceil((debtBytes / rate) * 1000);
+      await clock.sleep(delayMs, AbortSignal.any([signal, changed.signal]));
       settle();
     }
     signal.throwIfAborted();

@@ -50,7 +50,10 @@ export interface Site {
   readonly tokens: Set<string>;
   holdBlob(bytes: Buffer): string;
   holdManifest(bytes: Buffer, mediaType: string): string;
+  /** Serves the last manifest by another digest too. */
+  nameManifest(digest: string): void;
   breakConnections(): void;
+  openConnections(): number;
   close(): Promise<void>;
 }
 
@@ -198,6 +201,11 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
       manifests.set('1', { bytes, mediaType });
       return toDigest(bytes);
     },
+    nameManifest(digest) {
+      const last = manifests.get('1');
+      if (last !== undefined) manifests.set(digest, last);
+    },
+    openConnections: () => sockets.size,
     breakConnections: () => sockets.forEach((socket) => socket.destroy()),
     async close() {
       if (!server.listening) return;

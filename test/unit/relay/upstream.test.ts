@@ -1,0 +1,413 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '#adapters/system-clock';
+import { Secret } from '#core/secret';
+import { createCertificateAuthority, issueServerCertificate } from '#lab/certificates';
+import type { Certificate } from '#lab/certificates';
+import { drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
+import { BASIC, makeBytes, startSite, toDigest } from '#test/unit/relay/site';
+import type { Site } from '#test/unit/relay/site';
+
+const TYPE = 'application/vnd.oci.image.manifest.v1+json';
+const MANIFEST = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: TYPE }));
+const BLOB = makeBytes(200_000);
+
+let dir = '';
+let authority: Certificate;
+let tls: Certificate;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'upstream-'));
+  authority = await createCertificateAuthority({ dir, name: 'Site CA' });
+  tls = await issueServerCertificate({
+    dir,
+    authority,
+    commonName: 'site',
+    dnsNames: ['localhost'],
+    ipAddresses: ['127.0.0.1'],
+  });
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+const blobOf = (site: Site, fromByte = 0) => ({
+  repository: 'group/app',
+  digest: site.holdBlob(BLOB),
+  fromByte,
+});
+const urlsOf = ({ requests }: Site): string[] => requests.map(({ method, url }) => `${method} ${url}`);
+const ca = (): string => authority.certificatePem;
+
+describe('a login', () => {
+  test.each(['bearer', 'basic', 'none'] as const)('with the right password succeeds: %s', async (auth) => {
+    const site = await startSite({ auth });
+    await expect(makeUpstream(site.address).login(NEVER)).resolves.toBeUndefined();
+  });
+
+  test('sends the password to the token endpoint alone', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    await makeUpstream(site.address).login(NEVER);
+    const basic = site.requests.filter(({ authorization }) => authorization === BASIC);
+    expect(basic.map(({ url }) => url)).toEqual(['/token?service=site&account=device']);
+  });
+
+  test('without a password shows that a registry answers, and asks for no token', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const access = { address: site.address, credential: undefined };
+    await makeUpstream(site.address, { access }).login(NEVER);
+    expect(urlsOf(site)).toEqual(['GET /v2/']);
+  });
+
+  test.each([
+    [401, 'Unauthorized'],
+    [403, 'AccessDenied'],
+    [429, 'RateLimited'],
+    [503, 'RegistryError'],
+  ])('that the token endpoint answers with %i fails as %s', async (tokenStatus, reason) => {
+    const site = await startSite({ auth: 'bearer' });
+    Object.assign(site.faults, { tokenStatus });
+    expect(await failureOf(makeUpstream(site.address).login(NEVER))).toMatchObject({ reason });
+  });
+
+  test('with the wrong password fails, and no word of it is in what is said', async () => {
+    const site = await startSite({ auth: 'basic' });
+    const password = new Secret('a-wrong-one');
+    const access = {
+      address: site.address,
+      credential: { name: 'password', username: 'device', password } as const,
+    };
+    const failure = await failureOf(makeUpstream(site.address, { access }).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'Unauthorized' });
+    expect(failure.message).not.toContain('a-wrong-one');
+  });
+
+  test('at an address where nobody listens fails as unreachable', async () => {
+    const failure = await failureOf(
+      makeUpstream('127.0.0.1:1', { hostAlias: 'nowhere.invalid' }).login(NEVER),
+    );
+    expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
+    expect(failure.message).toContain('127.0.0.1:1');
+  });
+
+  test('at a registry that never answers ends in time', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await expect.poll(() => server.listening).toBe(true);
+    const { port } = server.address() as AddressInfo;
+    const failure = await failureOf(makeUpstream(`127.0.0.1:${port}`, { answerTimeoutMs: 200 }).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
+  });
+});
+
+describe('a password', () => {
+  test('is not sent to another origin, whatever the registry says', async () => {
+    const thief = await startSite();
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.realm = `${thief.origin}/token`;
+    expect(await failureOf(makeUpstream(site.address).login(NEVER))).toMatchObject({
+      reason: 'RegistryError',
+    });
+    expect(thief.requests).toEqual([]);
+  });
+
+  test('that there is none of lets tokens be had elsewhere', async () => {
+    const elsewhere = await startSite({ auth: 'bearer' });
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.realm = `${elsewhere.origin}/token`;
+    site.tokens.add('token-1');
+    const access = { address: site.address, credential: undefined };
+    const answer = await makeUpstream(site.address, { access }).openBlob(blobOf(site), NEVER);
+    expect((await drain(answer.body)).equals(BLOB)).toBe(true);
+    expect(elsewhere.requests.map(({ authorization }) => authorization)).toEqual([undefined]);
+  });
+
+  test('never goes from HTTPS to plain HTTP', async () => {
+    const plain = await startSite();
+    const site = await startSite({ auth: 'bearer', tls });
+    site.faults.realm = `${plain.origin}/token`;
+    const access = { address: site.address, credential: undefined, ca: ca() };
+    const failure = await failureOf(makeUpstream(site.address, { access }).openBlob(blobOf(site), NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryInsecure' });
+    expect(plain.requests).toEqual([]);
+  });
+});
+
+describe('a token', () => {
+  test('is had once for each repository', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const upstream = makeUpstream(site.address);
+    const question = blobOf(site);
+    await Promise.all([1, 2, 3].map(async () => drain((await upstream.openBlob(question, NEVER)).body)));
+    await drain((await upstream.openBlob({ ...question, repository: 'other' }, NEVER)).body);
+    const tokens = site.requests.filter(({ url }) => url.startsWith('/token'));
+    expect(tokens.map(({ url }) => new URL(url, site.origin).searchParams.get('scope'))).toEqual([
+      'repository:group/app:pull',
+      'repository:other:pull',
+    ]);
+  });
+
+  test('is renewed before it ends', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.expiresIn = 300;
+    let nowMs = 0;
+    const upstream = makeUpstream(site.address, { clock: { ...systemClock, steadyMs: () => nowMs } });
+    const ask = async () => drain((await upstream.openBlob(blobOf(site), NEVER)).body);
+    const count = (): number => site.requests.filter(({ url }) => url.startsWith('/token')).length;
+    await ask();
+    nowMs = 289_000;
+    await ask();
+    expect(count()).toBe(1);
+    nowMs = 291_000;
+    await ask();
+    expect(count()).toBe(2);
+  });
+
+  test('that the registry forgot is renewed at once', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const upstream = makeUpstream(site.address);
+    await drain((await upstream.openBlob(blobOf(site), NEVER)).body);
+    site.tokens.clear();
+    expect((await drain((await upstream.openBlob(blobOf(site), NEVER)).body)).equals(BLOB)).toBe(true);
+  });
+
+  test('that gives no right to pull is told as such', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.isScopeMissing = true;
+    const failure = await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER));
+    expect(failure).toMatchObject({ reason: 'AccessDenied' });
+  });
+
+  test('that one caller no longer waits for is had for the others', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const upstream = makeUpstream(site.address);
+    await upstream.login(NEVER);
+    const gone = new AbortController();
+    const question = blobOf(site);
+    const first = failureOf(upstream.openBlob(question, gone.signal));
+    const second = upstream.openBlob(question, NEVER);
+    gone.abort(new Error('cancelled'));
+    expect(await first).toMatchObject({ message: 'cancelled' });
+    expect((await drain((await second).body)).equals(BLOB)).toBe(true);
+  });
+});
+
+describe('a manifest', () => {
+  test('is fetched by tag and by digest, and verified', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const digest = site.holdManifest(MANIFEST, TYPE);
+    const upstream = makeUpstream(site.address);
+    for (const name of ['1', digest]) {
+      const { bytes, ...found } = await upstream.fetchManifest('group/app', name, NEVER);
+      expect(found).toEqual({ digest, mediaType: TYPE });
+      expect(Buffer.from(bytes).equals(MANIFEST)).toBe(true);
+      const head = { digest, mediaType: TYPE, sizeBytes: MANIFEST.length };
+      expect(await upstream.headManifest('group/app', name, NEVER)).toEqual(head);
+    }
+  });
+
+  test('that is another than was asked for is refused', async () => {
+    const site = await startSite();
+    site.holdManifest(MANIFEST, TYPE);
+    const server = makeUpstream(site.address);
+    const digest = toDigest(Buffer.from('another'));
+    site.faults.blobsAt = undefined;
+    expect(await failureOf(server.fetchManifest('group/app', digest, NEVER))).toMatchObject({
+      reason: 'NotFound',
+    });
+    site.holdManifest(Buffer.concat([MANIFEST, Buffer.from(' ')]), TYPE);
+    const asked = `sha256:${'0'.repeat(64)}`;
+    site.nameManifest(asked);
+    expect(await failureOf(server.fetchManifest('group/app', asked, NEVER))).toMatchObject({
+      reason: 'DigestMismatch',
+    });
+  });
+
+  test.each([
+    ['a web page', Buffer.from('<html>'), 'text/html'],
+    ['over 4 MiB', makeBytes(4 * 1024 * 1024 + 1), TYPE],
+  ])('that is %s is none', async (_, bytes, mediaType) => {
+    const site = await startSite();
+    site.holdManifest(bytes, mediaType);
+    const failure = await failureOf(makeUpstream(site.address).fetchManifest('group/app', '1', NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryError' });
+  });
+
+  test.each([
+    [403, 'AccessDenied'],
+    [404, 'NotFound'],
+    [429, 'RateLimited'],
+    [502, 'RegistryError'],
+  ])('that is answered with %i fails as %s', async (status, reason) => {
+    const site = await startSite();
+    site.faults.statuses = [status, status];
+    const upstream = makeUpstream(site.address);
+    expect(await failureOf(upstream.fetchManifest('group/app', '1', NEVER))).toMatchObject({ reason });
+    expect(await failureOf(upstream.headManifest('group/app', '1', NEVER))).toMatchObject({ reason });
+  });
+});
+
+describe('a blob', () => {
+  test('begins where it is asked to', async () => {
+    const site = await startSite();
+    const answer = await makeUpstream(site.address).openBlob(blobOf(site, 150_000), NEVER);
+    expect(answer).toMatchObject({ fromByte: 150_000, totalBytes: 200_000 });
+    expect((await drain(answer.body)).equals(BLOB.subarray(150_000))).toBe(true);
+    expect(site.requests.at(-1)?.range).toBe('bytes=150000-');
+  });
+
+  test('begins at its start where the registry knows no Range', async () => {
+    const site = await startSite();
+    site.faults.ignoresRange = true;
+    const answer = await makeUpstream(site.address).openBlob(blobOf(site, 150_000), NEVER);
+    expect(answer).toMatchObject({ fromByte: 0, totalBytes: 200_000 });
+    expect((await drain(answer.body)).equals(BLOB)).toBe(true);
+  });
+
+  test.each([301, 302, 307, 308])(
+    'follows a redirect with %i, and the token does not',
+    async (redirectStatus) => {
+      const store = await startSite();
+      const site = await startSite({ auth: 'bearer' });
+      Object.assign(site.faults, { blobsAt: store.origin, redirectStatus });
+      store.holdBlob(BLOB);
+      const answer = await makeUpstream(site.address).openBlob(blobOf(site, 7), NEVER);
+      expect((await drain(answer.body)).equals(BLOB.subarray(7))).toBe(true);
+      expect(store.requests).toMatchObject([{ authorization: undefined, range: 'bytes=7-' }]);
+    },
+  );
+
+  test('does not follow redirects for ever', async () => {
+    const site = await startSite();
+    site.faults.blobsAt = site.origin;
+    expect(await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER))).toMatchObject({
+      reason: 'RegistryError',
+    });
+    expect(site.requests).toHaveLength(6);
+  });
+
+  test('does not follow a redirect from HTTPS to plain HTTP', async () => {
+    const store = await startSite();
+    const site = await startSite({ tls });
+    site.faults.blobsAt = store.origin;
+    const failure = await failureOf(makeUpstream(site.address, { ca: ca() }).openBlob(blobOf(site), NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryInsecure' });
+    expect(store.requests).toEqual([]);
+  });
+
+  test('that another host refuses says nothing of the right to pull', async () => {
+    const store = await startSite();
+    const site = await startSite();
+    site.faults.blobsAt = store.origin;
+    store.faults.statuses = [403];
+    const failure = await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryError' });
+  });
+
+  test('ends its connection when its reader leaves', async () => {
+    const site = await startSite();
+    site.faults.hangAfterBytes = 100;
+    const { body } = await makeUpstream(site.address).openBlob(blobOf(site), NEVER);
+    for await (const chunk of body) {
+      expect(chunk).toHaveLength(100);
+      break;
+    }
+    await expect.poll(() => site.openConnections()).toBe(0);
+  });
+});
+
+describe('a registry’s scheme', () => {
+  test('is HTTPS where the certificate is signed by the CA that was given', async () => {
+    const site = await startSite({ auth: 'bearer', tls });
+    const upstream = makeUpstream(site.address, { ca: ca() });
+    await upstream.login(NEVER);
+    expect(upstream.isPlainHttp).toBe(false);
+  });
+
+  test('is not trusted where nobody vouches for the certificate, and no password is sent', async () => {
+    const site = await startSite({ auth: 'basic', tls });
+    const failure = await failureOf(makeUpstream(site.address).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryUntrusted' });
+    expect(site.requests).toEqual([]);
+  });
+
+  test('is not trusted where the certificate carries another name', async () => {
+    const site = await startSite({ tls, listensAt: '127.0.0.2', host: '127.0.0.2' });
+    const failure = await failureOf(makeUpstream(site.address, { ca: ca() }).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryUntrusted' });
+  });
+
+  test('is not trusted by what is no certificate', async () => {
+    const site = await startSite({ tls });
+    const bad = '-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n';
+    const failure = await failureOf(makeUpstream(site.address, { ca: bad }).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryUntrusted' });
+  });
+
+  test('is plain HTTP where it speaks nothing else, and that is told', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const upstream = makeUpstream(site.address);
+    await upstream.login(NEVER);
+    expect(upstream.isPlainHttp).toBe(true);
+  });
+
+  test('is never plain HTTP where a CA is given', async () => {
+    const site = await startSite();
+    const failure = await failureOf(makeUpstream(site.address, { ca: ca() }).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryInsecure' });
+    expect(site.requests).toEqual([]);
+  });
+
+  test('is never plain HTTP again where it was HTTPS', async () => {
+    const site = await startSite({ tls });
+    const httpsAddresses = new Set<string>();
+    await makeUpstream(site.address, { ca: ca(), httpsAddresses }).login(NEVER);
+    await site.close();
+    const fallen = await startSite({ port: Number(site.address.split(':')[1]) });
+    const failure = await failureOf(makeUpstream(site.address, { httpsAddresses }).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryInsecure' });
+    expect(fallen.requests).toEqual([]);
+  });
+
+  test('may become HTTPS', async () => {
+    const site = await startSite();
+    const upstream = makeUpstream(site.address);
+    await upstream.login(NEVER);
+    await site.close();
+    const risen = await startSite({ tls, port: Number(site.address.split(':')[1]) });
+    await failureOf(upstream.login(NEVER));
+    // The certificate is nobody's that is known, which shows that HTTPS was tried.
+    expect(await failureOf(upstream.login(NEVER))).toMatchObject({ reason: 'RegistryUntrusted' });
+    expect(risen.requests).toEqual([]);
+  });
+});
+
+describe('a loopback address where nobody listens', () => {
+  test.each(['127.0.0.1', 'localhost'])('is the host’s: %s', async (host) => {
+    // The module's own loopback refuses; the host is elsewhere, under the registry's own name.
+    const site = await startSite({ auth: 'bearer', tls, listensAt: '127.0.0.2', host });
+    const upstream = makeUpstream(site.address, { ca: ca(), hostAlias: '127.0.0.2' });
+    await upstream.login(NEVER);
+    expect(new Set(site.requests.map((request) => request.host))).toEqual(new Set([site.address]));
+  });
+
+  test('is the host’s over plain HTTP too', async () => {
+    const site = await startSite({ listensAt: '127.0.0.2' });
+    const upstream = makeUpstream(site.address, { hostAlias: '127.0.0.2' });
+    await upstream.login(NEVER);
+    expect(site.requests.map((request) => request.host)).toEqual([site.address]);
+  });
+
+  test('of another machine is asked for nowhere else', async () => {
+    const site = await startSite();
+    const port = site.address.split(':')[1];
+    const address = `192.0.2.1:${port}`;
+    const failure = await failureOf(
+      makeUpstream(address, { hostAlias: '127.0.0.1', answerTimeoutMs: 300 }).login(NEVER),
+    );
+    expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
+    expect(site.requests).toEqual([]);
+  });
+});
