@@ -29,10 +29,10 @@ const MAX_CONNECTIONS = 64;
 const MAX_REQUESTS_AT_ONCE = 8;
 const LIMITS = {
   maxHeaderSize: 8192,
-  headersTimeout: 10_000,
-  requestTimeout: 10_000,
+  headersTimeout: 5000,
+  requestTimeout: 5000,
   keepAliveTimeout: 30_000,
-  connectionsCheckingInterval: 5000,
+  connectionsCheckingInterval: 2000,
 };
 
 /** Listens where engines on this device come from, within limits that keep it small whoever calls. */
