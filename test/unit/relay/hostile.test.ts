@@ -15,7 +15,7 @@ const MARK = 'this is not on offer';
 async function start() {
   const image = stubImage({ layers: [randomLayer(3000)] });
   const scene = await startOffering(image);
-  const layer = toBlob(Buffer.from(MARK));
+  const layer = toBlob(Buffer.from(MARK), MARK);
   const hidden = stubImage({ layers: [layer], platform: `linux/${MARK}` });
   scene.upstream.put('group/app', hidden, 'hidden');
   scene.upstream.put('group/hidden', hidden, '1');
