@@ -86,6 +86,17 @@ it('whatever is sent, nothing comes back but what is offered, and the next clien
   expect(others).toEqual([]);
 });
 
+it('what lies beside the offered image in its repository is not served to whoever knows its digest', async () => {
+  const { port, path, hiddenDigests, upstream, offer } = await start();
+  const asked = upstream.asked.length;
+  for (const what of ['hidden', ...hiddenDigests]) {
+    for (const kind of ['manifests', 'blobs']) {
+      expect((await ask(port, `${path}/${kind}/${what}`)).status).toBe(404);
+    }
+  }
+  expect([upstream.asked.length, offer.failure]).toEqual([asked, undefined]);
+});
+
 it('answers a TLS hello in plain HTTP, as an engine that tries HTTPS first wants it', async () => {
   const { port } = await start();
   const hello = connectTls({ port, host: '127.0.0.1' });
