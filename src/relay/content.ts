@@ -14,14 +14,15 @@ import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
 import type { Reference } from '#core/reference';
 import type { Blobs } from '#relay/blobs';
-import type { KeptManifests } from '#relay/kept-manifests';
+import type { RepositoryManifests } from '#relay/kept-manifests';
 import type { Upstream } from '#relay/upstream';
 
 /** Where the content of an image is asked for. */
 export interface ContentSource {
   readonly upstream: Upstream;
   readonly blobs: Pick<Blobs, 'read'>;
-  readonly kept: KeptManifests;
+  /** Of the repository that is asked. */
+  readonly kept: RepositoryManifests;
 }
 
 /** Real ones have some thousand bytes. */

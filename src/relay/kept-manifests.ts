@@ -1,15 +1,25 @@
-/** Bytes in memory by their digest, with what was served with them. */
+/** Bytes by their digest, with the media type that they were served with. */
 export interface KeptManifest {
   readonly digest: string;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
 }
 
-/** Manifests and image configurations that were asked for lately, within a limit. */
-export interface KeptManifests {
+/** What one repository served. */
+export interface RepositoryManifests {
   get(digest: string): KeptManifest | undefined;
   /** One that is larger than a quarter of the limit is not kept. */
   add(manifest: KeptManifest): void;
+}
+
+/** Manifests and image configurations that were asked for lately, in memory, within a limit. */
+export interface KeptManifests {
+  /**
+   * Those of one repository: another may not have the same, or not for everybody.
+   *
+   * @param repository - with its registry's address
+   */
+  of(repository: string): RepositoryManifests;
 }
 
 /** @param maxBytes - of all together: the one that was asked for longest ago goes first */
@@ -18,29 +28,36 @@ export function createKeptManifests(maxBytes: number): KeptManifests {
   const kept = new Map<string, KeptManifest>();
   let totalBytes = 0;
 
-  function drop(digest: string): void {
-    totalBytes -= kept.get(digest)?.bytes.length ?? 0;
-    kept.delete(digest);
+  function drop(key: string): void {
+    totalBytes -= kept.get(key)?.bytes.length ?? 0;
+    kept.delete(key);
   }
 
   return {
-    get(digest) {
-      const found = kept.get(digest);
-      if (found !== undefined) {
-        kept.delete(digest);
-        kept.set(digest, found);
-      }
-      return found;
-    },
-    add(manifest) {
-      drop(manifest.digest);
-      if (manifest.bytes.length > maxBytes / 4) return;
-      kept.set(manifest.digest, manifest);
-      totalBytes += manifest.bytes.length;
-      for (const digest of kept.keys()) {
-        if (totalBytes <= maxBytes) return;
-        drop(digest);
-      }
+    of(repository) {
+      const toKey = (digest: string): string => `${repository}@${digest}`;
+      return {
+        get(digest) {
+          const key = toKey(digest);
+          const found = kept.get(key);
+          if (found !== undefined) {
+            kept.delete(key);
+            kept.set(key, found);
+          }
+          return found;
+        },
+        add(manifest) {
+          const added = toKey(manifest.digest);
+          drop(added);
+          if (manifest.bytes.length > maxBytes / 4) return;
+          kept.set(added, manifest);
+          totalBytes += manifest.bytes.length;
+          for (const key of kept.keys()) {
+            if (totalBytes <= maxBytes) return;
+            drop(key);
+          }
+        },
+      };
     },
   };
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Offer, OfferRequest, RelayProbe } from '#agent/relay-port';
-import { parseManifest } from '#core/manifest';
 import { AgentError } from '#core/reason';
 import type { Blobs } from '#relay/blobs';
 import type { KeptManifest, KeptManifests } from '#relay/kept-manifests';
+import { createOfferedImage } from '#relay/offered-image';
+import type { OfferedImage } from '#relay/offered-image';
 import type { Upstream } from '#relay/upstream';
 
 /** What the registry face finds under the names that were handed out. Rejects with an `AgentError` where a registry does not give it. */
@@ -43,30 +44,20 @@ const MAX_ENDED_NAMES = 1000;
 /** No tag that a probe asks for is there. */
 const NO_DIGEST = `sha256:${'0'.repeat(64)}`;
 
-/** One offer, and what is known of its content. */
-interface Entry {
-  readonly name: string;
-  readonly request: OfferRequest;
-  readonly upstream: Upstream;
-  /** What may be asked for: the root, and what the manifests that were read name. */
-  readonly manifests: Set<string>;
-  /** Sizes in bytes by digest. */
-  readonly blobs: Map<string, number>;
-  /** Aborted where it ends or fails. */
-  readonly life: AbortController;
-  learnt: Promise<void> | undefined;
+interface Probe {
   wasAsked: boolean;
-  failure: AgentError | undefined;
+}
+
+interface Entry extends Probe {
+  readonly name: string;
+  readonly image: OfferedImage;
 }
 
 /** Keeps what is offered: nothing else is ever served. */
 export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
   const live = new Map<string, Entry>();
-  const probes = new Map<string, { wasAsked: boolean }>();
+  const probes = new Map<string, Probe>();
   const ended = new Set<string>();
-
-  /** What one knows by its digest alone may be had by whoever knows 128 bits that were told to the engine only. */
-  const createName = (): string => randomBytes(16).toString('hex');
 
   function end(name: string): void {
     if (!live.delete(name) && !probes.delete(name)) return;
@@ -77,95 +68,23 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
     }
   }
 
-  /** The entries that can still serve something; that of the name comes first. */
-  function listHolders(name: string, digest: string): readonly Entry[] {
-    const holders = [...live.values()].filter(
-      ({ failure, blobs: held }) => failure === undefined && held.has(digest),
-    );
-    return holders.toSorted((one, other) => Number(other.name === name) - Number(one.name === name));
-  }
-
-  function fail(entry: Entry, error: unknown): AgentError {
-    entry.failure ??= AgentError.of(error);
-    entry.life.abort(entry.failure);
-    return entry.failure;
-  }
-
-  /** Takes in what a manifest names, and what is kept of that. */
-  function learn(entry: Entry, { bytes, mediaType }: KeptManifest): void {
-    const manifest = parseManifest(new TextDecoder().decode(bytes), mediaType);
-    if (manifest.kind === 'image') {
-      const { config, layers } = manifest;
-      for (const { digest, sizeBytes } of [config, ...layers]) entry.blobs.set(digest, sizeBytes);
-      return;
-    }
-    for (const { digest } of manifest.children) {
-      const isNew = !entry.manifests.has(digest);
-      entry.manifests.add(digest);
-      const child = kept.get(digest);
-      if (isNew && child !== undefined) learn(entry, child);
-    }
-  }
-
-  async function load(entry: Entry, digest: string, signal: AbortSignal): Promise<KeptManifest> {
-    const { repository } = entry.request.reference;
-    const either = AbortSignal.any([signal, entry.life.signal]);
-    const manifest = kept.get(digest) ?? (await entry.upstream.fetchManifest(repository, digest, either));
-    learn(entry, manifest);
-    kept.add(manifest);
-    return manifest;
-  }
-
-  /** As {@link load}; what the registry does not give is the offer's failure. */
-  async function require(entry: Entry, digest: string, signal: AbortSignal): Promise<KeptManifest> {
-    try {
-      return await load(entry, digest, signal);
-    } catch (error) {
-      if (signal.aborted || entry.life.signal.aborted) throw error;
-      throw fail(entry, error);
-    }
-  }
-
-  /** An engine that has the manifests from an earlier pull asks for blobs at once. */
-  function learnAll(entry: Entry): Promise<void> {
-    entry.learnt ??= (async () => {
-      const { signal } = entry.life;
-      await require(entry, entry.request.digest, signal);
-      for (const digest of entry.manifests) {
-        // A registry on site may hold some of the platforms only.
-        await load(entry, digest, signal).catch(() => undefined);
-      }
-    })();
-    return entry.learnt;
+  /** The images that a blob can still be had of; that of the name comes first. */
+  function listHolders(name: string, digest: string): readonly OfferedImage[] {
+    return [...live.values()]
+      .filter(({ image }) => image.failure === undefined && image.blobs.has(digest))
+      .toSorted((one, other) => Number(other.name === name) - Number(one.name === name))
+      .map(({ image }) => image);
   }
 
   async function* readBlob({ name, digest, fromByte, signal }: ShelfRead): AsyncGenerator<Uint8Array> {
-    // An image configuration that was read before.
-    const small = kept.get(digest);
-    if (small !== undefined) {
-      yield small.bytes.subarray(fromByte);
-      return;
-    }
     let atByte = fromByte;
     let failure: unknown = new AgentError('Cancelled', 'this is no longer offered');
     // Each turn that fails ends a holder.
-    for (
-      let [holder] = listHolders(name, digest);
-      holder !== undefined;
-      [holder] = listHolders(name, digest)
-    ) {
-      const { request, upstream, life } = holder;
-      const { repository } = request.reference;
+    for (;;) {
+      const [holder] = listHolders(name, digest);
+      if (holder === undefined) throw failure;
       try {
-        for await (const chunk of blobs.read({
-          digest,
-          sizeBytes: holder.blobs.get(digest) ?? 0,
-          fromByte: atByte,
-          source: { upstream, repository },
-          stallTimeoutMs: request.stallTimeoutMs,
-          signal: AbortSignal.any([signal, life.signal]),
-          onFetched: request.onFetched,
-        })) {
+        for await (const chunk of readHeld(holder, { digest, fromByte: atByte, signal })) {
           atByte += chunk.length;
           yield chunk;
         }
@@ -173,15 +92,31 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
       } catch (error) {
         signal.throwIfAborted();
         failure = error;
-        if (life.signal.aborted) continue;
+        if (holder.signal.aborted) continue;
         // Whoever asks the same of the same registry would wait as long for the same answer.
-        for (const entry of listHolders(name, digest)) {
-          const isSame = entry.upstream === upstream && entry.request.reference.repository === repository;
-          if (isSame) fail(entry, error);
-        }
+        for (const other of listHolders(name, digest)) if (isSameSource(holder, other)) other.fail(error);
       }
     }
-    throw failure;
+  }
+
+  async function* readHeld(
+    { request, upstream, kept: known, blobs: sizes, signal: life }: OfferedImage,
+    { digest, fromByte, signal }: Omit<ShelfRead, 'name'>,
+  ): AsyncGenerator<Uint8Array> {
+    // An image configuration that was read before.
+    const small = known.get(digest);
+    if (small !== undefined) yield small.bytes.subarray(fromByte);
+    else {
+      yield* blobs.read({
+        digest,
+        sizeBytes: sizes.get(digest) ?? 0,
+        fromByte,
+        source: { upstream, repository: request.reference.repository },
+        stallTimeoutMs: request.stallTimeoutMs,
+        signal: AbortSignal.any([signal, life]),
+        onFetched: request.onFetched,
+      });
+    }
   }
 
   return {
@@ -192,20 +127,21 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
     },
 
     async findManifest(name, tagOrDigest, signal) {
-      const entry = live.get(name);
-      if (entry === undefined || entry.failure !== undefined) return undefined;
-      const { digest: root, reference } = entry.request;
+      const image = live.get(name)?.image;
+      if (image === undefined || image.failure !== undefined) return undefined;
+      const { digest: root, reference } = image.request;
       const digest = tagOrDigest === reference.tag ? root : tagOrDigest;
       // Children are known once the index is.
-      if (!entry.manifests.has(digest)) await require(entry, root, signal);
-      return entry.manifests.has(digest) ? require(entry, digest, signal) : undefined;
+      if (!image.manifests.has(digest)) await image.read(root, signal);
+      return image.manifests.has(digest) ? image.read(digest, signal) : undefined;
     },
 
     async findBlob(name, digest, signal) {
       const find = (): number | undefined => listHolders(name, digest)[0]?.blobs.get(digest);
-      const entry = live.get(name);
-      if (find() === undefined && entry?.failure === undefined && entry !== undefined) {
-        await unlessAborted(learnAll(entry), signal);
+      const image = live.get(name)?.image;
+      // An engine that has the manifests from an earlier pull asks for none of them.
+      if (find() === undefined && image !== undefined && image.failure === undefined) {
+        await unlessAborted(image.readAll(), signal);
       }
       return find();
     },
@@ -214,39 +150,32 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
 
     open(request, upstream) {
       const name = createName();
-      const { digest } = request;
-      const entry: Entry = {
-        name,
+      const { access, digest, reference } = request;
+      const image = createOfferedImage({
         request,
         upstream,
-        manifests: new Set([digest]),
-        blobs: new Map(),
-        life: new AbortController(),
-        learnt: undefined,
-        wasAsked: false,
-        failure: undefined,
-      };
+        kept: kept.of(`${access.address}/${reference.repository}`),
+      });
+      const entry: Entry = { name, image, wasAsked: false };
       live.set(name, entry);
-      const root = kept.get(digest);
-      if (root !== undefined) learn(entry, root);
       return {
         reference: { registry: address, repository: name, digest },
         get wasAsked() {
           return entry.wasAsked;
         },
         get failure() {
-          return entry.failure;
+          return image.failure;
         },
         end() {
           end(name);
-          entry.life.abort(new AgentError('Cancelled', 'this is no longer offered'));
+          image.end();
         },
       };
     },
 
     openProbe() {
       const name = createName();
-      const probe = { wasAsked: false };
+      const probe: Probe = { wasAsked: false };
       probes.set(name, probe);
       return {
         reference: { registry: address, repository: name, digest: NO_DIGEST },
@@ -258,6 +187,12 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
     },
   };
 }
+
+/** What one knows by its digest alone may be had by whoever knows 128 bits that were told to the engine only. */
+const createName = (): string => randomBytes(16).toString('hex');
+
+const isSameSource = (one: OfferedImage, other: OfferedImage): boolean =>
+  one.upstream === other.upstream && one.request.reference.repository === other.request.reference.repository;
 
 /** Ends the wait alone: others wait for the same. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -1,11 +1,13 @@
 import type { Clock, Log } from '#agent/ports';
 import type { Relay } from '#agent/relay-port';
 import type { Platform } from '#core/platform';
+import type { Reference } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
 import { listPlaces } from '#relay/addresses';
 import type { Place } from '#relay/addresses';
 import type { Blobs } from '#relay/blobs';
 import { fetchContent, fetchPlatforms, toTagOrDigest } from '#relay/content';
+import type { ContentSource } from '#relay/content';
 import { createKeptManifests } from '#relay/kept-manifests';
 import { createOffers } from '#relay/offers';
 import { createRegistryFace } from '#relay/registry-face';
@@ -47,6 +49,12 @@ export function createRelay(options: RelayOptions): Relay {
     clock,
     log,
   });
+  /** Where a repository is asked, as somebody. */
+  const toSource = (access: RegistryAccess, { repository }: Reference): ContentSource => ({
+    upstream: upstreamOf(access),
+    blobs,
+    kept: kept.of(`${access.address}/${repository}`),
+  });
   /** By digest: they never change, so that looking whether a tag has moved is one short question. */
   const platformsOf = new Map<string, readonly Platform[]>();
 
@@ -73,17 +81,20 @@ export function createRelay(options: RelayOptions): Relay {
     },
 
     async fetchManifest(reference, access, signal) {
-      const upstream = upstreamOf(access);
-      const { digest } = await upstream.headManifest(reference.repository, toTagOrDigest(reference), signal);
+      const source = toSource(access, reference);
+      const { digest } = await source.upstream.headManifest(
+        reference.repository,
+        toTagOrDigest(reference),
+        signal,
+      );
       const platforms =
-        platformsOf.get(digest) ??
-        (await fetchPlatforms({ ...reference, digest }, { upstream, blobs, kept }, signal));
+        platformsOf.get(digest) ?? (await fetchPlatforms({ ...reference, digest }, source, signal));
       notePlatforms(digest, platforms);
       return { digest, platforms };
     },
 
     async fetchContent(question) {
-      const content = await fetchContent(question, { upstream: upstreamOf(question.access), blobs, kept });
+      const content = await fetchContent(question, toSource(question.access, question.reference));
       notePlatforms(content.digest, content.platforms);
       return content;
     },
