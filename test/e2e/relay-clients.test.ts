@@ -67,6 +67,7 @@ beforeAll(async () => {
   relay = createRelay({
     port: await findFreePort(),
     openUpstream: (opened) => createUpstream({ access: opened, httpsAddresses, clock: systemClock }),
+    isKeeping: false,
     blobs: createBlobs({ bucket, clock: systemClock, log }),
     bucket,
     clock: systemClock,
