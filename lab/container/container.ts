@@ -76,6 +76,8 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
       ...createOptions.HostConfig,
       Binds: workload.protocol === 'unix:' ? [...binds, `${workload.pathname}:${workload.pathname}`] : binds,
       NetworkMode: 'host',
+      // A private engine has no bridge, and so no gateway to the host: the host is this network itself.
+      ExtraHosts: [],
     },
   };
   const created = await call('POST', '/containers/create', {

@@ -95,12 +95,21 @@ describe.each(['amd64', 'arm64v8'])('the deployment manifest for %s', (platform)
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       Memory: 96 * 1024 ** 2,
-      NanoCpus: 0.2e9,
+      NanoCpus: 0.5e9,
       PidsLimit: 64,
       LogConfig: { Type: 'local', Config: { 'max-size': '10m', 'max-file': '3' } },
     });
     expect(readEnvironment(manifest, 'puller')).toEqual({ storageFolder: '/iotedge/storage' });
     expect(HostConfig).not.toHaveProperty('Privileged');
+  });
+
+  test('publishes the relay on the loopback of the host alone, and lets the module reach the host', () => {
+    const options = readCreateOptions(manifest, 'puller') as { HostConfig: Json; ExposedPorts: Json };
+    expect(options.ExposedPorts).toEqual({ '5010/tcp': {} });
+    expect(options.HostConfig).toMatchObject({
+      PortBindings: { '5010/tcp': [{ HostIp: '127.0.0.1', HostPort: '5010' }] },
+      ExtraHosts: ['host.docker.internal:host-gateway'],
+    });
   });
 
   test('routes the events of the module to IoT Hub', () => {
