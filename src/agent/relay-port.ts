@@ -72,6 +72,11 @@ export interface OfferRequest {
   readonly stallTimeoutMs: number;
   /** Told of bytes that came from the registry, as they come. */
   readonly onFetched?: ((sizeBytes: number) => void) | undefined;
+  /**
+   * Told of {@link Offer.failure} as it is set: what an engine does not get it asks for again, Docker's classic store for
+   * 15 s more.
+   */
+  readonly onFailed?: ((failure: AgentError) => void) | undefined;
 }
 
 export interface Offer {

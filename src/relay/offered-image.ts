@@ -99,8 +99,10 @@ export function createOfferedImage(options: OfferedImageOptions): OfferedImage {
       return reading;
     },
     fail(error) {
-      failure ??= AgentError.of(error);
+      if (failure !== undefined) return failure;
+      failure = AgentError.of(error);
       life.abort(failure);
+      request.onFailed?.(failure);
       return failure;
     },
     end: () => life.abort(new AgentError('Cancelled', 'this is no longer offered')),

@@ -133,6 +133,9 @@ async function offer(
 const sizeOf = (image: SyntheticImage): number =>
   listBlobs(image).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
+const layerBytesServed = (image: PlatformImage): number =>
+  registry.bytesServed(new RegExp(image.layers.map(({ digest }) => digest).join('|')));
+
 /** The image of an index that this machine's engines take. */
 const amd64Of = (index: MultiPlatformImage): PlatformImage =>
   index.images.find(({ platform }) => platform === 'linux/amd64') ?? expect.fail('no such image');
@@ -147,14 +150,17 @@ it.each(['docker', 'oci'] as const)(
     const layers = image.layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     // The image configuration was read before.
     expect(registry.bytesServed(BLOBS) - before).toBe(layers);
+    expect(layerBytesServed(image)).toBe(layers);
     expect([offered.wasAsked, offered.failure, offered.fetchedBytes()]).toEqual([true, undefined, layers]);
 
     const real = `${registry.address}/group/app@${image.manifest.digest}`;
-    const blobs = registry.bytesServed(BLOBS);
     const credentials = { username: USERNAME, password: PASSWORD };
     expect((await engine.pull(real, { credentials })).error).toBeUndefined();
-    expect(registry.bytesServed(BLOBS)).toBe(blobs);
-    expect((await engine.images()).flatMap(({ digests }) => digests)).toContain(real);
+    // Podman reads the image configuration anew.
+    expect(layerBytesServed(image) - layers).toBe(0);
+    // Docker 28.5 with the containerd store lists one of the two names at a time.
+    await engine.remove(formatReference(offered.reference));
+    expect((await engine.images()).flatMap(({ digests }) => digests)).toEqual([real]);
   },
 );
 
@@ -196,7 +202,7 @@ it.each<[string, Partial<Registry['faults']>, FailureReason]>([
   },
 );
 
-it('a damaged blob never becomes an image', async () => {
+it('a damaged blob never becomes an image, though a classic engine tries for 15 s', async () => {
   const image = await makeImage();
   const offered = await offer(image, 3000);
   registry.faults.corruptBlob = 'any';

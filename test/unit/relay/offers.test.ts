@@ -136,7 +136,10 @@ it('a reader that does not read has no more than a few buffers fetched for him',
 
 it('what the registry does not give is the offer’s failure; the engine is told 404 and need not try again', async () => {
   const image = stubImage();
-  const { port, offer, path, upstream, blobs } = await startOffering(image);
+  const told: string[] = [];
+  const { port, offer, path, upstream, blobs } = await startOffering(image, {
+    onFailed: ({ reason }) => told.push(reason),
+  });
   await ask(port, `${path}/manifests/1`);
   upstream.failure = new AgentError('AccessDenied', 'plant:5000 refuses secret-detail');
   const refused = await ask(port, `${path}/blobs/${digestOf(image, 1)}`);
@@ -146,6 +149,7 @@ it('what the registry does not give is the offer’s failure; the engine is told
   expect((await ask(port, `${path}/blobs/${digestOf(image, 2)}`)).status).toBe(404);
   expect((await ask(port, `${path}/manifests/${image.root.digest}`)).status).toBe(404);
   expect(blobs.readers).toBe(0);
+  expect(told).toEqual(['AccessDenied']);
 });
 
 it('a registry that is given up in mid-blob cuts the engine’s connection, and the next question is a 404', async () => {
