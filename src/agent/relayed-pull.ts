@@ -44,7 +44,10 @@ export async function pullThroughRelay(
   request.onContent(content);
   const { digest } = content;
   const { stallTimeoutMs, onFetched } = request;
-  const offer = relay.offer({ reference, digest, access, stallTimeoutMs, onFetched });
+  const given = new AbortController();
+  // The engine would ask again and again for what does not come.
+  const onFailed = (failure: AgentError): void => given.abort(failure);
+  const offer = relay.offer({ reference, digest, access, stallTimeoutMs, onFetched, onFailed });
   try {
     const before = await engine.inspectImage(toPulledName(reference), signal);
     const { onLayer } = request;
@@ -52,7 +55,7 @@ export async function pullThroughRelay(
       reference: offer.reference,
       credential: undefined,
       platform,
-      signal,
+      signal: AbortSignal.any([signal, given.signal]),
       onLayer,
     });
     await giveName(request, { ...pulled, digest }, deps);

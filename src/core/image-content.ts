@@ -17,8 +17,6 @@ export interface ImageLayer {
   readonly sizeBytes: number;
   /** Of the unpacked layer, as the image configuration has it. */
   readonly diffId: string;
-  /** Of the unpacked layer; absent where nobody says. */
-  readonly unpackedBytes?: number;
 }
 
 /** The layers of an engine's images, by what lies under each: a layer is shared only on top of the same ones. */
@@ -68,7 +66,7 @@ export interface Storage {
   readonly isKept: boolean;
 }
 
-/** Of layers whose unpacked size nobody says: images of programs unpack to between twice and three times their download. */
+/** No manifest says how large a layer is unpacked: those of programs are between two and three times their download. */
 const UNPACK_FACTOR = 2.5;
 /** Downloads that the classic store has on disk at once. */
 const CLASSIC_DOWNLOADS = 3;
@@ -80,9 +78,6 @@ const CLASSIC_DOWNLOADS = 3;
 export function toDiskBytes(layers: readonly ImageLayer[], { store, isKept }: Storage): number {
   const sizes = layers.map(({ sizeBytes }) => sizeBytes).toSorted((a, b) => b - a);
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-  const unpacked = layers.map(
-    ({ sizeBytes, unpackedBytes }) => unpackedBytes ?? Math.ceil(UNPACK_FACTOR * sizeBytes),
-  );
   const beside = store === 'containerd' ? sum(sizes) : sum(sizes.slice(0, CLASSIC_DOWNLOADS));
-  return sum(unpacked) + beside + (isKept ? sum(sizes) : 0);
+  return Math.ceil(UNPACK_FACTOR * sum(sizes)) + beside + (isKept ? sum(sizes) : 0);
 }

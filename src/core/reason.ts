@@ -84,12 +84,12 @@ export const FAILURES: Readonly<Record<FailureReason, FailureRow>> = {
   RegistryUntrusted: {
     retry: 'pull',
     advice:
-      'Put the CA that signed the registry’s certificate at /etc/docker/certs.d/<host:port>/ca.crt on the host (no restart needed), use the name that the certificate carries, and check the device’s clock.',
+      'Put the CA that signed the registry’s certificate into registryCredentials.<name>.ca, which the relay trusts, or for the engine at /etc/docker/certs.d/<host:port>/ca.crt on the host (no restart needed); use the name that the certificate carries, and check the device’s clock.',
   },
   RegistryInsecure: {
     retry: 'pull',
     advice:
-      'The registry speaks plain HTTP: reach it as 127.0.0.1:<port>, add it to insecure-registries in /etc/docker/daemon.json (systemctl reload docker), or go through the API proxy (HTTPS).',
+      'The registry speaks plain HTTP: let its images come through the relay (CheckRegistry says what that lacks), reach it as 127.0.0.1:<port>, add it to insecure-registries in /etc/docker/daemon.json (systemctl reload docker), or go through the API proxy (HTTPS).',
   },
   RegistryError: {
     retry: 'pull',

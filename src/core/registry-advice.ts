@@ -53,7 +53,7 @@ const OWN_ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
   RegistryUntrusted: ({ name }) =>
     `Put the PEM of the CA into registryCredentials.${name}.ca: the relay trusts it then, and nothing is needed on the host. ${ELSE_ENGINE}`,
   RegistryInsecure: ({ name }) =>
-    `The registry speaks plain HTTP where HTTPS is expected: take registryCredentials.${name}.ca out if that is meant, or give it its certificate back. ${ELSE_ENGINE}`,
+    `Give the registry a certificate. Through the relay its images come in clear if registryCredentials.${name} has no ca and the registry never spoke HTTPS since the module started. ${ELSE_ENGINE}`,
 };
 
 const ELSE_ENGINE =
@@ -65,14 +65,14 @@ const RELAY_ADVICE =
 function adviseOwnReach(address: string): string {
   const { host, port } = split(address);
   if (!isLoopbackHost(host)) return `The module's network must resolve and reach ${address}. ${ELSE_ENGINE}`;
-  return `To the module ${address} is the host's: give its createOptions "ExtraHosts": ["host.docker.internal:host-gateway"], and have port ${port} published on all addresses of the host, not on 127.0.0.1 alone. ${ELSE_ENGINE}`;
+  return `If the registry runs: to the module ${address} is the host's. Give its createOptions "ExtraHosts": ["host.docker.internal:host-gateway"], and have port ${port} published on all addresses of the host, not on 127.0.0.1 alone. ${ELSE_ENGINE}`;
 }
 
 const ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
   RegistryUnreachable: (question, _head, message) => adviseReach(question, message),
   RegistryUntrusted: (question, _head, message) => adviseTrust(question, message),
   RegistryInsecure: ({ address }) =>
-    `On the host add "${address}" to "insecure-registries" in /etc/docker/daemon.json and run: systemctl reload docker. Better: give the registry a certificate, or go through the API proxy (HTTPS), or reach it as 127.0.0.1.`,
+    `Nothing, where its images come through the relay. For the engine: on the host add "${address}" to "insecure-registries" in /etc/docker/daemon.json and run: systemctl reload docker. Better: give the registry a certificate, or go through the API proxy (HTTPS), or reach it as 127.0.0.1.`,
   RegistryError: ({ name, address }) =>
     `On the host run: curl -si ${toUrl(address)}/v2/ — a registry answers 200 or 401 there. If it is another program, correct registryCredentials.${name}.address; if it is a proxy, look at its log and the registry's.`,
   Unauthorized: (question, { step, credential = 'password' }) =>
@@ -99,7 +99,7 @@ function adviseReach({ address }: CheckQuestion, message: string): string {
 const PROXY =
   'If the engine goes through an HTTP proxy (systemctl show --property=Environment docker), its NO_PROXY must hold the host.';
 
-function adviseTrust({ address }: CheckQuestion, message: string): string {
+function adviseTrust({ name, address }: CheckQuestion, message: string): string {
   const path = `/etc/docker/certs.d/${address}`;
   if (/expired or is not yet valid/.test(message)) {
     return 'On the host run: date — if the clock is right, renew the certificate of the registry.';
@@ -110,7 +110,7 @@ function adviseTrust({ address }: CheckQuestion, message: string): string {
   if (/X509 key pair|missing key|client certificate/.test(message)) {
     return `Look into ${path}: a CA is named *.crt there; a *.cert is a client's and needs its *.key.`;
   }
-  return `On the host put the PEM of the CA that signed the certificate at ${path}/ca.crt (no restart needed).`;
+  return `Put the PEM of the CA that signed the certificate into registryCredentials.${name}.ca, which the relay trusts; or for the engine, on the host, at ${path}/ca.crt (no restart needed).`;
 }
 
 function adviseLogin({ name, address, username = '' }: CheckQuestion, credential: CredentialName): string {

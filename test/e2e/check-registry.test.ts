@@ -43,6 +43,7 @@ async function expectDocumented(heading: string, answer: Json): Promise<void> {
     return;
   }
   expect(toOutcomes(answer['engine'])).toEqual(toOutcomes(documented['engine']));
+  expect(toOutcomes(answer['relay'])).toEqual(toOutcomes(documented['relay']));
   expect(toOutcomes(answer['module'])).toEqual(toOutcomes(documented['module']));
   expect(answer['ok']).toBe(documented['ok']);
 }
@@ -62,7 +63,7 @@ async function startOther(scene: Scene, options: Partial<RegistryOptions>): Prom
 }
 
 test('all is well, with one password of two', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   scene.setPasswords(undefined, scene.passwords.two);
   await startChecked(scene, { plant: { ...scene.plant, password2: scene.passwords.two } });
   const answer = await check(scene, { repository: 'hello-world' });
@@ -77,7 +78,7 @@ test('all is well, with one password of two', async () => {
 });
 
 test('nobody listens at the port', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   await scene.registry.stop();
   await startChecked(scene);
   const answer = await check(scene);
@@ -86,7 +87,7 @@ test('nobody listens at the port', async () => {
 });
 
 test('the registry speaks plain HTTP where the engine wants HTTPS', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   const { address } = await startOther(scene, { host: await findStrictAddress() });
   await startChecked(scene, { plant: { ...scene.plant, address } });
   const answer = await check(scene);
@@ -95,7 +96,7 @@ test('the registry speaks plain HTTP where the engine wants HTTPS', async () => 
 });
 
 test('the certificate is signed by a CA that nobody was told to trust', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   const { dir } = scene;
   const host = await findStrictAddress();
   const authority = await createCertificateAuthority({ dir, name: 'Plant CA' });
@@ -114,7 +115,7 @@ test('the certificate is signed by a CA that nobody was told to trust', async ()
 });
 
 test('the token has no right to the repository, or the tag is not there', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   await scene.push('secret/app:1', ['secret']);
   await startChecked(scene);
   const denied = await check(scene, { registry: 'plant', repository: 'secret/app', tag: '1' });
@@ -127,7 +128,7 @@ test('the token has no right to the repository, or the tag is not there', async 
 });
 
 test('something else than a registry answers', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   scene.registry.faults.html = true;
   await startChecked(scene);
   const answer = await check(scene);
@@ -136,7 +137,7 @@ test('something else than a registry answers', async () => {
 });
 
 test('the registry accepts connections and never answers, and the call is answered in time', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   scene.registry.faults.hang = true;
   await startChecked(scene);
   const startedMs = performance.now();
@@ -146,7 +147,7 @@ test('the registry accepts connections and never answers, and the call is answer
 });
 
 test('a hundred calls in a row are a handful of attempts to log in', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   const wrong = { ...scene.plant, password: 'wrong-one-77a1', password2: 'wrong-two-77a1' };
   scene.desire({}, { retryInitialSeconds: 600, retryMaxSeconds: 600 }, { plant: wrong });
   scene.startModule();
@@ -162,7 +163,7 @@ test('a hundred calls in a row are a handful of attempts to log in', async () =>
 });
 
 test('a login that works again is taken up at once', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   scene.setPasswords('another-password-1b');
   scene.desire({ hello: 'hello-world' }, { retryInitialSeconds: 600, retryMaxSeconds: 600 });
   scene.startModule();
@@ -173,7 +174,7 @@ test('a login that works again is taken up at once', async () => {
 });
 
 test('what cannot be asked is said', async () => {
-  const scene = await startScene();
+  const scene = await startScene({ hasRelay: true });
   await startChecked(scene, { plant: scene.plant, open: { address: '127.0.0.1:1' } });
   expect(await scene.call('CheckRegistry', { registry: 'nobody' })).toMatchObject({ status: 404 });
   expect(await scene.call('CheckRegistry', { repository: 'acme/app' })).toMatchObject({
