@@ -26,6 +26,7 @@ const AWAY = 'away';
 
 /** Switches that are off when undefined, and are no numbers when on. */
 const KINDS: Readonly<Record<string, 'string' | 'object'>> = {
+  cutConnections: 'object',
   corruptBlob: 'string',
   missingBlob: 'string',
   twinGetBody: 'string',

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createConnectionCuts } from './connection-cuts.ts';
 import type { RegistryFaults } from './faults.ts';
 import type { OpenRequest } from './request-log.ts';
 import type { Target } from './targets.ts';
@@ -20,6 +21,8 @@ export interface Parcel {
   readonly target: Target;
   readonly record: OpenRequest;
   readonly response: ServerResponse;
+  /** Of the whole body; 0 where that is not known. */
+  readonly bodyBytes: number;
   readonly signal: AbortSignal;
 }
 
@@ -27,11 +30,18 @@ export interface Parcel {
 export function createDelivery(faults: Readonly<RegistryFaults>): Delivery {
   const shared = createThrottle();
   const connections = new WeakMap<Socket, Throttle>();
+  const cuts = createConnectionCuts<Socket>();
 
   const connectionThrottle = (socket: Socket) => {
     const throttle = connections.get(socket) ?? createThrottle();
     connections.set(socket, throttle);
     return throttle;
+  };
+  const toConnectionCut = ({ response, bodyBytes }: Parcel) => {
+    const { cutConnections } = faults;
+    if (cutConnections === undefined || response.socket === null) return Infinity;
+    if (!cuts.take(response.socket, cutConnections)) return Infinity;
+    return Math.floor(bodyBytes / 2);
   };
   const waitWhile = async (isHeld: () => boolean, signal: AbortSignal) => {
     while (isHeld()) await delay(20, undefined, { signal });
@@ -58,11 +68,12 @@ export function createDelivery(faults: Readonly<RegistryFaults>): Delivery {
     async *shape(body, parcel) {
       const { target, record } = parcel;
       const isBlob = target.kind === 'blob';
+      const connectionCut = toConnectionCut(parcel);
       for await (const chunk of body) {
         let rest = chunk;
         while (rest.length > 0) {
           await waitWhile(() => faults.hang, parcel.signal);
-          const room = toCut(faults, target) - record.bytes;
+          const room = Math.min(toCut(faults, target), connectionCut) - record.bytes;
           if (room <= 0) {
             await flush(parcel);
             throw new Error('the connection is cut');

@@ -29,6 +29,11 @@ export interface RegistryFaults {
 
   /** The connection breaks after so many bytes of each answer for a blob; a map says it by digest. */
   cutBlobAfterBytes: number | ReadonlyMap<string, number> | undefined;
+  /**
+   * One connection in so many breaks half-way through the first answer on it that the registry itself gives; the count
+   * begins anew with each object that is set.
+   */
+  cutConnections: { readonly every: number } | undefined;
   /** A connection that breaks is reset (RST), where else it is closed. */
   resets: boolean;
   /** The first byte of each answer for the blob is another. */
@@ -53,6 +58,7 @@ export const NO_REGISTRY_FAULTS: Readonly<RegistryFaults> = {
   bytesPerSecond: undefined,
   totalBytesPerSecond: undefined,
   cutBlobAfterBytes: undefined,
+  cutConnections: undefined,
   resets: false,
   corruptBlob: undefined,
   missingBlob: undefined,

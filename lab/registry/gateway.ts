@@ -41,7 +41,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     const upstream = await forward(request, signal);
     record.status = upstream.statusCode ?? 0;
     response.writeHead(record.status, upstream.headers);
-    const parcel = { target, record, response, signal };
+    const bodyBytes = Number(upstream.headers['content-length'] ?? 0);
+    const parcel = { target, record, response, bodyBytes, signal };
     await pipeline(
       upstream,
       (body) => options.delivery.shape(body as AsyncIterable<Buffer>, parcel),
