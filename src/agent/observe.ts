@@ -1,11 +1,14 @@
 import type { Clock, Engine, EngineInfo } from '#agent/ports';
+import type { BroughtImage } from '#agent/transports';
 import type { DesiredState } from '#core/desired-state';
 import { toLayerTree } from '#core/image-content';
 import type { LayerTree } from '#core/image-content';
 import type { Platform } from '#core/platform';
-import { toImageIndex, toNames } from '#core/presence';
+import { toImageIndex, toNames, withNames } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
 import { AgentError } from '#core/reason';
+import { formatRepository, formatTagged } from '#core/reference';
+import type { Reference } from '#core/reference';
 import type { EngineView } from '#core/world';
 
 /** Keeps what was seen of the engine, and looks again only when something may have changed. */
@@ -21,6 +24,8 @@ export interface Observer {
   invalidate(): void;
   /** This module changed something in the engine: the next look asks again, and a look under way is stale. */
   change(): void;
+  /** This module pulled something, which was inspected: the engine need not be asked, and a look under way is stale. */
+  takePulled(reference: Reference, pulled: BroughtImage): void;
   /** Follows the engine's events until the signal aborts, through its restarts; `ring` says that something changed. */
   follow(ring: () => void, signal: AbortSignal): Promise<void>;
   /** What the engine has; one listing at most, and one inspection for each image id that was never seen before. */
@@ -34,6 +39,12 @@ const ENGINE_TIMEOUT_MS = 15_000;
 
 const EVENTS_RETRY_MS = 5000;
 
+/**
+ * Events cost one listing, and the longer that takes, the longer the next one waits: of the time in which two thousand
+ * images are pulled at most a tenth is spent on listings. A lone event is looked after at once.
+ */
+const LISTING_PAUSE = { times: 9, atMostMs: 1000 };
+
 /** Inspections in flight at once, when a long list is met for the first time. */
 const MAX_CONCURRENT_INSPECTIONS = 4;
 
@@ -46,11 +57,17 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   let events = 0;
   let changes = 0;
   let changesAtListing = 0;
+  /** Of the last listing; how long it took makes the next one wait. */
+  let listedAtMs = -Infinity;
+  let listingMs = 0;
+  /** Pulls that ended while the engine answered, which its answer may or may not show; undefined while none is under way. */
+  let meanwhile: ((seen: ImageIndex) => ImageIndex)[] | undefined;
   const platforms = new Map<string, Platform>();
   const layers = new Map<string, readonly string[]>();
 
   async function look(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView> {
     const engineInfo = (info ??= await engine.fetchInfo(signal));
+    if (index !== undefined) changesAtListing = changes;
     const seen = index ?? (await list(signal));
     await inspectNew(toUnknownIds(desired, seen), signal);
     return { kind: 'known', platform: engineInfo.platform, index: seen, platforms, idsInUse: undefined };
@@ -59,11 +76,16 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   async function list(signal: AbortSignal): Promise<ImageIndex> {
     const eventsBefore = events;
     changesAtListing = changes;
-    const images = await engine.listImages(signal);
+    const pulls: typeof meanwhile = [];
+    meanwhile = pulls;
+    listedAtMs = clock.nowMs();
+    const images = await engine.listImages(signal).finally(() => (meanwhile = undefined));
+    listingMs = clock.nowMs() - listedAtMs;
     const ids = new Set(images.map(({ id }) => id));
     for (const known of [platforms, layers])
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
-    const listed = toImageIndex(images);
+    const listed = pulls.reduce((seen, take) => take(seen), toImageIndex(images));
+    changesAtListing += pulls.length;
     last = listed;
     // What changed while the engine answered may or may not be in its answer.
     if (events === eventsBefore && changes === changesAtListing) index = listed;
@@ -104,15 +126,42 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
       index = undefined;
       changes += 1;
     },
+    takePulled(reference, { id, digest, sizeBytes, platform, hasDigest }) {
+      const tagged = formatTagged(reference);
+      const take = (seen: ImageIndex): ImageIndex =>
+        withNames(seen, {
+          id,
+          sizeBytes,
+          tags: tagged === undefined ? [] : [tagged],
+          digests: hasDigest ? [`${formatRepository(reference)}@${digest}`] : [],
+        });
+      platforms.set(id, platform);
+      changes += 1;
+      meanwhile?.push(take);
+      index = index && take(index);
+      last = last && take(last);
+    },
     async follow(ring, signal) {
+      let isDue = false;
       const look = (): void => {
         index = undefined;
         events += 1;
         ring();
       };
+      const onEvent = (): void => {
+        const { times, atMostMs } = LISTING_PAUSE;
+        const delayMs = listedAtMs + Math.min((times + 1) * listingMs, atMostMs) - clock.nowMs();
+        if (delayMs <= 0) return look();
+        if (isDue) return;
+        isDue = true;
+        void clock.sleep(delayMs, signal).then(() => {
+          isDue = false;
+          if (!signal.aborted) look();
+        });
+      };
       while (!signal.aborted) {
         try {
-          await engine.followEvents(look, signal);
+          await engine.followEvents(onEvent, signal);
         } catch {
           // The listing says what an event would have; that the engine is away is told by the loop.
         }

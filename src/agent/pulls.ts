@@ -2,6 +2,7 @@ import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
 import type { Measures } from '#agent/measures';
+import type { BroughtImage } from '#agent/transports';
 import type { RegistryAccess } from '#core/registry-access';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { ImageSpec } from '#core/desired-state';
@@ -147,11 +148,13 @@ export function createPullTable({
     for (const brought of toNames(spec)) {
       state.claimed.set(brought, { name, idBefore: observer.toId(brought) });
     }
+    const idsBefore = toNames(spec).map((brought) => observer.toId(brought));
+    let pulled: BroughtImage | undefined;
     try {
       await remember();
       const { signal } = pull.controller;
       const onLayer = pull.take;
-      const pulled = await transports.pull({
+      pulled = await transports.pull({
         reference: spec.reference,
         access,
         credential: access.credential,
@@ -187,7 +190,10 @@ export function createPullTable({
       for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
       tally.count('downloaded_bytes_total', {}, toBytes(pull));
-      observer.change();
+      // What became of an image that had one of the names before only a listing tells.
+      const hasMoved = idsBefore.some((id) => id !== '' && id !== pulled?.id);
+      if (pulled === undefined || hasMoved) observer.change();
+      else observer.takePulled(spec.reference, pulled);
       ring();
     }
   }

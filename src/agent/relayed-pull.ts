@@ -1,6 +1,6 @@
 import type { Clock, Engine, Log, PulledImage } from '#agent/ports';
 import type { Relay } from '#agent/relay-port';
-import type { TransportedPull } from '#agent/transports';
+import type { BroughtImage, TransportedPull } from '#agent/transports';
 import { toPulledName } from '#core/presence';
 import { AgentError } from '#core/reason';
 import type { FailureReason } from '#core/reason';
@@ -31,7 +31,7 @@ const OWN_FAULTS: ReadonlySet<FailureReason> = new Set(['EngineUnavailable', 'Di
 export async function pullThroughRelay(
   request: TransportedPull,
   deps: RelayedPullDeps,
-): Promise<PulledImage | 'unreached'> {
+): Promise<Omit<BroughtImage, 'transport'> | 'unreached'> {
   const { reference, access, platform, signal } = request;
   const { engine, relay } = deps;
   const content = await relay.fetchContent({
@@ -58,8 +58,8 @@ export async function pullThroughRelay(
       signal: AbortSignal.any([signal, given.signal]),
       onLayer,
     });
-    await giveName(request, { ...pulled, digest }, deps);
-    return { ...pulled, digest, wasPresent: before?.id === pulled.id };
+    const hasDigest = await giveName(request, { ...pulled, digest }, deps);
+    return { ...pulled, digest, hasDigest, wasPresent: before?.id === pulled.id };
   } catch (error) {
     signal.throwIfAborted();
     if (offer.failure !== undefined) throw offer.failure;
@@ -80,28 +80,29 @@ export async function pullThroughRelay(
 /**
  * Where the engine reaches the registry, its own pull by the digest moves no byte and notes the digest under the real
  * name. Where it does not, the tag is given here, and the digest is known from what the relay verified.
+ *
+ * @returns whether the engine knows the digest
  */
 async function giveName(
   request: TransportedPull,
   { id, digest }: Pick<PulledImage, 'id' | 'digest'>,
   deps: RelayedPullDeps,
-): Promise<void> {
+): Promise<boolean> {
   const { reference, access, signal } = request;
   const { registry, repository, tag } = reference;
   let failure: AgentError | undefined;
   if (deps.engineReach.get(access.address) !== false) {
     failure = await pullName(request, digest, deps);
-    if (failure === undefined) return;
+    if (failure === undefined) return true;
   }
   if (tag !== undefined) {
     await deps.engine.tag(id, { registry, repository, tag }, signal);
-    return;
+    return false;
   }
   // Only a registry gives a digest to a name.
-  deps.engineReach.delete(access.address);
-  throw (
-    failure ?? (await pullName(request, digest, deps)) ?? new AgentError('Unknown', 'The image has no name.')
-  );
+  failure ??= await pullName(request, digest, deps);
+  if (failure === undefined) return true;
+  throw failure;
 }
 
 /** @returns why the engine could not pull by the real name; undefined where it did */

@@ -24,11 +24,18 @@ export interface Transports {
   fetchManifest(reference: Reference, access: RegistryAccess, signal: AbortSignal): Promise<RemoteManifest>;
   /** What an image holds; undefined where the engine pulls it, and only the engine knows. */
   fetchContent(question: ContentQuestion): Promise<ImageContent | undefined>;
-  pull(request: TransportedPull): Promise<PulledImage & { readonly transport: Transport }>;
+  pull(request: TransportedPull): Promise<BroughtImage>;
   /** Whether the engine reaches the relay: asked anew, since it is another engine or the first one again. */
   forgetReach(): void;
   /** Why nothing can go through the relay; undefined where it can. */
   findObstacle(signal: AbortSignal): Promise<Obstacle | undefined>;
+}
+
+/** What a pull brought, and how. */
+export interface BroughtImage extends PulledImage {
+  readonly transport: Transport;
+  /** Whether the engine knows it by the registry's digest too, and not by its tag alone. */
+  readonly hasDigest: boolean;
 }
 
 /** A pull, whichever way it goes. */
@@ -247,7 +254,7 @@ export function createTransports({ engine, relay, toSettings, clock, log }: Tran
         take(access.address, { transport: 'engine', why, isPlainHttp: false });
       }
       request.onTransport('engine');
-      return { ...(await engine.pull(request)), transport: 'engine' };
+      return { ...(await engine.pull(request)), transport: 'engine', hasDigest: true };
     },
   };
 }

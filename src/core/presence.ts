@@ -58,6 +58,24 @@ export function toImageIndex(images: readonly ListedImage[]): ImageIndex {
   return { byName, nameless };
 }
 
+/** The index after an image was given these names: whatever else the engine has is as it was listed. */
+export function withNames(index: ImageIndex, { tags, digests, ...image }: ListedImage): ImageIndex {
+  const byName = new Map(index.byName);
+  const nameless = new Map(index.nameless);
+  const known = [...byName.values()].find(({ id }) => id === image.id) ?? nameless.get(image.id);
+  const toHeld = (names: readonly string[] = []): string[] =>
+    names.filter((name) => byName.get(name)?.id === image.id);
+  const merged: ListedImage = {
+    ...known,
+    ...image,
+    tags: [...new Set([...toHeld(known?.tags), ...tags])],
+    digests: [...new Set([...toHeld(known?.digests), ...digests])],
+  };
+  for (const name of [...merged.tags, ...merged.digests]) byName.set(name, merged);
+  nameless.delete(image.id);
+  return { byName, nameless };
+}
+
 /**
  * The image under a reference, or the one that was: where its tag moved on, the containerd store keeps an image without
  * a name, and its id is the digest that the registry served.

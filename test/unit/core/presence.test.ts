@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ImageSpec } from '#core/desired-state';
 import type { ImageRecord } from '#core/image-record';
 import type { Platform } from '#core/platform';
-import { findImage, toImageIndex, toNames } from '#core/presence';
+import { findImage, toImageIndex, toNames, withNames } from '#core/presence';
 import type { ListedImage, Presence } from '#core/presence';
 import { formatTagged } from '#core/reference';
 import { ADDRESS, digestOf, listed, toReference, toSpec } from '#test/unit/core/world';
@@ -174,6 +174,56 @@ describe('the names of an image', () => {
           sizeBytes: 1,
         };
         expect(toMissing(find(anyOne, [image]))).toEqual([]);
+      }),
+    );
+  });
+});
+
+describe('a listing to which a pull is added', () => {
+  const old = listed(toSpec('app'), A);
+  const fresh = listed(toSpec('app'), B);
+
+  it('has the image under the names it was given, and what it had before under its own', () => {
+    const index = withNames(toImageIndex([listed(toSpec('other'), A)]), fresh);
+    expect(index.byName.get(`${ADDRESS}/app:1`)).toEqual(fresh);
+    expect(index.byName.get(`${ADDRESS}/other:1`)?.id).toBe(A);
+  });
+
+  it('takes a tag that moved from the image that had it, which keeps its digest', () => {
+    const index = withNames(toImageIndex([old]), fresh);
+    expect(index.byName.get(`${ADDRESS}/app:1`)?.id).toBe(B);
+    expect(index.byName.get(`${ADDRESS}/app@${A}`)?.id).toBe(A);
+    const back = withNames(withNames(index, old), { ...fresh, tags: [`${ADDRESS}/app:2`] });
+    expect(back.byName.get(`${ADDRESS}/app:1`)?.id).toBe(A);
+    expect(back.byName.get(`${ADDRESS}/app:2`)?.tags).toEqual([`${ADDRESS}/app:2`]);
+  });
+
+  it('has one image under all names, those of before and those that came', () => {
+    const index = withNames(toImageIndex([old]), { ...old, tags: [`${ADDRESS}/app:2`] });
+    const both = [`${ADDRESS}/app:1`, `${ADDRESS}/app:2`];
+    for (const tag of both) expect(index.byName.get(tag)?.tags).toEqual(both);
+  });
+
+  it('has an image by its name that had none', () => {
+    const nameless = { ...old, tags: [], digests: [] };
+    const index = withNames(toImageIndex([nameless]), old);
+    expect(index.nameless.size).toBe(0);
+    expect(index.byName.get(`${ADDRESS}/app:1`)?.id).toBe(A);
+  });
+
+  it('says what the listing would say, whatever was there before', () => {
+    const ids = ['a', 'b', 'c'].map(digestOf);
+    const image = fc.record({ id: fc.constantFrom(...ids), tag: fc.constantFrom('1', '2', '3') });
+    fc.assert(
+      fc.property(fc.array(image), (pulls) => {
+        const tags = new Map<string, string>();
+        let index = toImageIndex([]);
+        for (const { id, tag } of pulls) {
+          const name = `${ADDRESS}/app:${tag}`;
+          tags.set(name, id);
+          index = withNames(index, { id, sizeBytes: 1, tags: [name], digests: [`${ADDRESS}/app@${id}`] });
+        }
+        for (const [name, id] of tags) expect(index.byName.get(name)?.id).toBe(id);
       }),
     );
   });
