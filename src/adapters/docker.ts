@@ -20,6 +20,9 @@ export interface DockerEngineOptions {
   readonly log?: Log;
 }
 
+/** What every pull wants to know stays for so long: an engine that is another one afterwards is asked before. */
+const ANSWERS_MS = 10_000;
+
 /** Of an engine that is reached without TLS. */
 const DEFAULT_PORT = 2375;
 
@@ -36,17 +39,24 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   const { ask, follow } = createDockerConnection(dockerHost);
   // Docker looks which names an image has left before it takes the last ones: where two go at once it may keep it for ever.
   const inTurn = createTurnstile(1);
+  let known: (EngineAnswers & { readonly atMs: number }) | undefined;
   let rootDir: string | undefined;
   let freeBytes: Promise<number> | undefined;
 
   async function fetchPlatform(signal: AbortSignal): Promise<Platform> {
-    const { Os, Arch } = await ask(signal, () => queries.version());
-    return toPlatform(Os, Arch);
+    const { version } = await recallAnswers(signal);
+    return toPlatform(version.Os, version.Arch);
   }
 
   async function fetchAnswers(signal: AbortSignal): Promise<EngineAnswers> {
     const [version, info] = await ask(signal, () => Promise.all([queries.version(), queries.info()]));
-    return { version, info };
+    known = { version, info, atMs: performance.now() };
+    return known;
+  }
+
+  async function recallAnswers(signal: AbortSignal): Promise<EngineAnswers> {
+    if (known !== undefined && performance.now() - known.atMs < ANSWERS_MS) return known;
+    return fetchAnswers(signal);
   }
 
   async function* openPull(request: PullRequest): AsyncGenerator<Uint8Array> {
@@ -58,7 +68,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
       ...(platform === undefined ? {} : { platform: formatPlatform(platform) }),
       abortSignal: signal,
     };
-    const auth = await fetchPullAuth(request, fetchAnswers, log);
+    const auth = await fetchPullAuth(request, recallAnswers, log);
     try {
       yield* follow(signal, () => streams.createImage(auth, options), credential);
     } catch (error) {

@@ -64,6 +64,23 @@ describe('a password', () => {
   });
 });
 
+test('pulls that follow closely ask what the engine is once', async () => {
+  const { dockerHost, requests } = await startStubEngine(({ method, url = '' }, response) => {
+    if (['/version', '/info'].includes(url)) answerJson(response, {});
+    else answerJson(response, { message: 'no' }, method === 'GET' ? 404 : 500);
+  });
+  const engine = createDockerEngine({ dockerHost });
+  const request = { reference, credential: toCredential('one'), platform: undefined, signal };
+  for (let turn = 0; turn < 3; turn += 1) {
+    await expect(engine.pull({ ...request, onLayer: () => undefined })).rejects.toThrow('no');
+  }
+  const countOf = (path: string): number => requests.filter(({ url }) => url === path).length;
+  expect([countOf('/info'), countOf('/version')]).toEqual([1, 1]);
+  // Whoever asks what it is gets an answer of now.
+  await engine.fetchInfo(signal);
+  expect([countOf('/info'), countOf('/version')]).toEqual([2, 2]);
+});
+
 describe('an answer of the engine', () => {
   test('that leaves names out, or calls them none, gives an image without names', async () => {
     const { dockerHost } = await startStubEngine((_, response) =>
