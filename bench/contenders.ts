@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { pullByModule } from './module-turn.ts';
+import { toReferences } from './scene.ts';
+import type { Scene, Wanted } from './scene.ts';
+
+/** One turn of a contender: the engine has none of the images, and shall have all. */
+export interface Turn {
+  readonly scene: Scene;
+  readonly wanted: Wanted;
+}
+
+/** How a turn went. */
+export interface TurnResult {
+  /** Until the engine had all images: for programs, until they ended. */
+  readonly seconds: number;
+  /** Commands that failed and were given again. */
+  readonly retries?: number;
+  /** The module alone: from the twin patch to the first request at the registry. */
+  readonly firstRequestMs?: number;
+}
+
+/** Somebody who brings images into an engine. */
+export interface Contender {
+  readonly name: string;
+  pull(turn: Turn): Promise<TurnResult>;
+}
+
+const execute = promisify(execFile);
+
+/** What nobody can be faster than, in this protocol and with this engine. */
+export const FLOOR = 'Engine API, all at once';
+export const LOOP = '`docker pull` loop';
+export const MODULE = 'the module';
+
+/** All contenders, in the order of their turns. */
+export function listContenders({ hasRelay }: { readonly hasRelay: boolean }): Contender[] {
+  return [
+    {
+      name: LOOP,
+      pull: byShell('for image in "$@"; do until docker pull -q "$image"; do echo again >&2; done; done'),
+    },
+    {
+      name: '`xargs -P3 docker pull`',
+      pull: byShell(
+        `printf '%s\\n' "$@" | xargs -P3 -I{} sh -c 'until docker pull -q {}; do echo again >&2; done'`,
+      ),
+    },
+    { name: '`docker-compose pull`', pull: byCompose },
+    {
+      name: '`skopeo copy` to the engine, a loop',
+      pull: byShell(
+        `for image in "$@"; do until skopeo copy -q --src-tls-verify=false --authfile "$DOCKER_CONFIG/config.json" \
+--dest-daemon-host "$DOCKER_HOST" "docker://$image" "docker-daemon:$image"; do echo again >&2; done; done`,
+      ),
+    },
+    { name: 'Engine API, 3 at once', pull: (turn) => byApi(turn, 3) },
+    { name: FLOOR, pull: (turn) => byApi(turn, Infinity) },
+    { name: MODULE, pull: (turn) => pullByModule(turn, { transport: 'engine' }) },
+    ...(hasRelay
+      ? [
+          {
+            name: 'the module, through its relay',
+            pull: (turn: Turn) => pullByModule(turn, { transport: 'relay' }),
+          },
+        ]
+      : []),
+  ];
+}
+
+/** A person repeats a command that fails. */
+function byShell(script: string): Contender['pull'] {
+  return ({ scene, wanted }) => time(scene, 'sh', ['-c', script, 'sh', ...toReferences(scene, wanted)]);
+}
+
+async function byCompose({ scene, wanted }: Turn): Promise<TurnResult> {
+  const dir = join(scene.dir, 'compose');
+  await mkdir(dir, { recursive: true });
+  const services = Object.fromEntries(
+    toReferences(scene, wanted).map((image, index) => [`service-${index}`, { image }]),
+  );
+  const path = join(dir, 'docker-compose.yml');
+  await writeFile(path, JSON.stringify({ version: '3', services }));
+  const script = 'until docker-compose -f "$1" pull -q; do echo again >&2; done';
+  return time(scene, 'sh', ['-c', script, 'sh', path]);
+}
+
+async function time(scene: Scene, command: string, args: readonly string[]): Promise<TurnResult> {
+  const startedMs = performance.now();
+  const env = { ...process.env, DOCKER_HOST: scene.engine.dockerHost, DOCKER_CONFIG: scene.dockerConfigDir };
+  const { stderr } = await execute(command, args, { env, maxBuffer: 64 * 1024 ** 2 });
+  const retries = stderr.split('\n').filter((line) => line === 'again').length;
+  return { seconds: (performance.now() - startedMs) / 1000, retries };
+}
+
+/** So many calls in flight at once, each repeated until it succeeds. */
+async function byApi({ scene, wanted }: Turn, width: number): Promise<TurnResult> {
+  const queue = toReferences(scene, wanted);
+  const credentials = { username: scene.plant.username, password: scene.plant.password };
+  let retries = 0;
+  const startedMs = performance.now();
+  const work = async (): Promise<void> => {
+    for (let reference = queue.shift(); reference !== undefined; reference = queue.shift()) {
+      while ((await scene.engine.pull(reference, { credentials })).error !== undefined) retries += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, queue.length) }, work));
+  return { seconds: (performance.now() - startedMs) / 1000, retries };
+}

@@ -1,0 +1,22 @@
+import { NO_REGISTRY_FAULTS } from '#lab/registry/faults';
+import type { RegistryFaults } from '#lab/registry/faults';
+
+/** How the lab's registry is reached, the same for every contender. */
+export interface Link {
+  readonly name: string;
+  /** Made anew for each turn: what is counted begins anew with it. */
+  toFaults(): RegistryFaults;
+}
+
+/** The kernel's netem is often not to be had, and would slow whatever else goes over loopback. */
+export const LINKS: readonly [Link, ...Link[]] = [
+  { name: 'loopback', toFaults: () => ({ ...NO_REGISTRY_FAULTS }) },
+  {
+    name: '10 MB/s a connection, 25 MB/s in all',
+    toFaults: () => ({ ...NO_REGISTRY_FAULTS, bytesPerSecond: 10_000_000, totalBytesPerSecond: 25_000_000 }),
+  },
+  {
+    name: '100 ms more to each request, one connection in 50 cut',
+    toFaults: () => ({ ...NO_REGISTRY_FAULTS, latencyMs: 100, cutConnections: { every: 50 } }),
+  },
+];

@@ -1,0 +1,82 @@
+/** `npm run bench -- [part…] [options]`: measures, prints tables, keeps every figure in bench/results. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import type { BenchOptions, Bound, Findings, Part } from './part.ts';
+import * as profile from './parts/profile.ts';
+import * as pulls from './parts/pulls.ts';
+import { record } from './record.ts';
+import { formatTable } from './table.ts';
+
+const PARTS: Readonly<Record<string, Part>> = { pulls, profile };
+
+const HELP = `npm run bench -- [part…] [options]
+
+Parts, all of them by default:
+${Object.entries(PARTS)
+  .map(([name, { what }]) => `  ${name.padEnd(10)} ${what}`)
+  .join('\n')}
+
+Options:
+  --quick       less of everything, in under three minutes; fails where a bound is left by far
+  --rounds N    how often each contender has its turn
+  --minutes N   how long the soak is (120)
+  --relay       the module's relay contends too
+  --record      puts the tables into docs/performance.md
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    minutes: { type: 'string' },
+    relay: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const unknown = positionals.filter((name) => PARTS[name] === undefined);
+if (values.help || unknown.length > 0) {
+  console.log(unknown.length > 0 ? `no part ${unknown.join(', ')}\n\n${HELP}` : HELP);
+  process.exit(unknown.length > 0 ? 2 : 0);
+}
+
+const options: BenchOptions = {
+  isQuick: values.quick,
+  rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+  minutes: Number(values.minutes ?? (values.quick ? 0.5 : 120)),
+  hasRelay: values.relay,
+};
+const isFar: Bound[] = [];
+for (const [name, part] of Object.entries(PARTS)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue;
+  if (positionals.length === 0 && options.isQuick && part.isLong === true) continue;
+  console.log(`\n# ${name}: ${part.what}\n`);
+  const findings = await part.run(options);
+  print(findings);
+  if (!options.isQuick) await keep(name, findings);
+  isFar.push(...findings.bounds.filter(({ value, quickAtMost = Infinity }) => !(value <= quickAtMost)));
+}
+if (options.isQuick && isFar.length > 0) {
+  for (const { what, value, quickAtMost } of isFar)
+    console.error(`far out of its bound: ${what}: ${value.toFixed(2)}, at most ${quickAtMost}`);
+  process.exitCode = 1;
+}
+
+async function keep(name: string, findings: Findings): Promise<void> {
+  await mkdir('bench/results', { recursive: true });
+  const { bounds, figures } = findings;
+  await writeFile(
+    `bench/results/${name}.json`,
+    `${JSON.stringify({ node: process.version, bounds, figures }, undefined, 2)}\n`,
+  );
+  if (values.record) await record(name, findings);
+}
+
+function print({ tables, bounds }: Findings): void {
+  for (const table of tables) console.log(`${formatTable(table)}\n`);
+  for (const { what, value, atMost } of bounds)
+    console.log(
+      `${value <= atMost ? 'kept    ' : 'NOT KEPT'} ${what}: ${value.toFixed(2)}, at most ${atMost}`,
+    );
+}

@@ -1,0 +1,33 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { watchArrivals } from './arrivals.ts';
+import type { Turn, TurnResult } from './contenders.ts';
+import { toReferences } from './scene.ts';
+
+/** So long the module rests after its start, as it mostly does when desired properties come. */
+const REST_MS = 3000;
+
+/** Starts the module, gives it the images when it rests, and stops it when the engine has them all. */
+export async function pullByModule(
+  { scene, wanted }: Turn,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<TurnResult> {
+  const { edge, registry, engine, plant } = scene;
+  edge.setDesired({ schemaVersion: '1.0', registryCredentials: { plant }, images: {}, settings });
+  const version = edge.desired()['$version'];
+  const module = scene.startModule();
+  const arrivals = await watchArrivals(engine.dockerHost, toReferences(scene, wanted));
+  try {
+    await edge.waitForReported(({ lastDesiredVersion }) => lastDesiredVersion === version, 30_000);
+    await delay(REST_MS);
+    const requestsBefore = registry.requests.length;
+    const patchedAtMs = Date.now();
+    const startedMs = performance.now();
+    edge.patchDesired({ images: wanted });
+    const seconds = ((await arrivals.all) - startedMs) / 1000;
+    const firstAtMs = registry.requests[requestsBefore]?.atMs ?? Number.NaN;
+    return { seconds, firstRequestMs: firstAtMs - patchedAtMs };
+  } finally {
+    arrivals.stop();
+    await module.stop();
+  }
+}

@@ -1,0 +1,134 @@
+import type { Contender, TurnResult } from '../contenders.ts';
+import { FLOOR, listContenders, LOOP, MODULE } from '../contenders.ts';
+import type { Bound, BenchOptions, Findings } from '../part.ts';
+import { pushImages, settleDisk, startScene } from '../scene.ts';
+import type { Scene, Wanted } from '../scene.ts';
+import { toRatios, toSpread } from '../statistics.ts';
+import { formatSpread } from '../table.ts';
+import type { Table } from '../table.ts';
+import { LINKS } from '../links.ts';
+import type { Link } from '../links.ts';
+import { toImageSets } from '../image-sets.ts';
+
+/** What one set of images over one link took each contender, round by round. */
+interface Trial {
+  readonly set: string;
+  readonly link: string;
+  readonly turns: ReadonlyMap<string, readonly TurnResult[]>;
+}
+
+export const what = 'time until the engine has N images, against what a person would type';
+
+/** Each contender in turn, round after round, with the engine emptied between. */
+export async function run({ isQuick, rounds = isQuick ? 2 : 3, hasRelay }: BenchOptions): Promise<Findings> {
+  const scene = await startScene();
+  try {
+    const contenders = listContenders({ hasRelay }).filter(({ name }) => !isQuick || QUICK.has(name));
+    const trials: Trial[] = [];
+    for (const [set, images] of Object.entries(toImageSets(isQuick))) {
+      const wanted = await pushImages(scene.registry, images);
+      for (const link of isQuick ? LINKS.slice(0, 1) : LINKS) {
+        trials.push(await runTrial({ scene, contenders, set, wanted, link, rounds }));
+      }
+    }
+    return toFindings(trials);
+  } finally {
+    await scene.stop();
+  }
+}
+
+const QUICK: ReadonlySet<string> = new Set([LOOP, FLOOR, MODULE]);
+
+async function runTrial(trial: {
+  readonly scene: Scene;
+  readonly contenders: readonly Contender[];
+  readonly set: string;
+  readonly wanted: Wanted;
+  readonly link: Link;
+  readonly rounds: number;
+}): Promise<Trial> {
+  const { scene, contenders, set, wanted, link, rounds } = trial;
+  const turns = new Map<string, TurnResult[]>(contenders.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { name, pull } of contenders) {
+      await scene.engine.removeAllImages();
+      await settleDisk();
+      Object.assign(scene.registry.faults, link.toFaults());
+      const result = await pull({ scene, wanted });
+      turns.get(name)?.push(result);
+      console.error(`${set}, ${link.name}, round ${round + 1}: ${name} ${result.seconds.toFixed(2)} s`);
+      await requireAll(scene, wanted, name);
+    }
+  }
+  await scene.engine.removeAllImages();
+  return { set, link: link.name, turns };
+}
+
+/** A contender that is fast because it left something out would be compared with nothing. */
+async function requireAll({ engine, registry }: Scene, wanted: Wanted, name: string): Promise<void> {
+  const held = new Set((await engine.images()).flatMap(({ references }) => references));
+  const missing = Object.values(wanted).filter((image) => !held.has(`${registry.address}/${image}`));
+  if (missing.length > 0) throw new Error(`${name} left out ${missing.join(', ')}`);
+}
+
+function toFindings(trials: readonly Trial[]): Findings {
+  return {
+    tables: [...trials.map(toTable), toFirstRequests(trials)],
+    bounds: trials.flatMap(toBounds),
+    figures: trials.map(({ turns, ...trial }) => ({ ...trial, turns: Object.fromEntries(turns) })),
+  };
+}
+
+const toSeconds = ({ turns }: Trial, name: string): number[] =>
+  (turns.get(name) ?? []).map(({ seconds }) => seconds);
+
+function toTable(trial: Trial): Table {
+  const rows = [...trial.turns].map(([name, results]) => {
+    const seconds = toSeconds(trial, name);
+    const retries = results.reduce((sum, result) => sum + (result.retries ?? 0), 0);
+    return [
+      name,
+      formatSpread(toSpread(seconds)),
+      formatSpread(toRatios(seconds, toSeconds(trial, FLOOR))),
+      formatSpread(toRatios(seconds, toSeconds(trial, LOOP))),
+      results[0]?.retries === undefined ? '' : String(retries),
+    ];
+  });
+  return {
+    title: `${trial.set}, ${trial.link}`,
+    columns: ['', 'seconds', '× the floor', '× the loop', 'given again'],
+    rows,
+  };
+}
+
+function toFirstRequests(trials: readonly Trial[]): Table {
+  return {
+    title: 'From the twin patch to the first request at the registry',
+    columns: ['', 'milliseconds'],
+    rows: trials.map((trial) => [`${trial.set}, ${trial.link}`, formatSpread(toSpread(toFirsts(trial)), 0)]),
+  };
+}
+
+const toFirsts = ({ turns }: Trial): number[] =>
+  (turns.get(MODULE) ?? []).map(({ firstRequestMs = Number.NaN }) => firstRequestMs);
+
+function toBounds(trial: Trial): Bound[] {
+  const where = `${trial.set}, ${trial.link}`;
+  const seconds = toSeconds(trial, MODULE);
+  const toFloor = toRatios(seconds, toSeconds(trial, FLOOR)).median;
+  const toLoop = toRatios(seconds, toSeconds(trial, LOOP)).median;
+  const bounds: Bound[] = [
+    { what: `${where}: the module × the floor`, value: toFloor, atMost: 1.05, quickAtMost: 2 },
+    {
+      what: `${where}: ms from the patch to the first request`,
+      value: toSpread(toFirsts(trial)).median,
+      atMost: 250,
+      quickAtMost: 1000,
+    },
+  ];
+  if (!trial.set.startsWith('12 ')) return bounds;
+  return [
+    ...bounds,
+    { what: `${where}: the module × the loop`, value: toLoop, atMost: 0.65, quickAtMost: 1 },
+  ];
+}
