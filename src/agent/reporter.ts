@@ -92,12 +92,14 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
     const nowMs = clock.nowMs();
     readBack();
     if (!hub.isConnected || acknowledged === undefined) return Infinity;
+    // Nothing goes before; a document of two thousand images, made at each ring, would be most of the module's work.
+    if (lastSentAtMs + SPACING_MS > nowMs) return lastSentAtMs + SPACING_MS;
     const document = toDocument();
     const patch = mergePatch(acknowledged, document);
     const tickAtMs = isPulling(document) ? nowMs + toIntervalMs() : Infinity;
     if (patch === undefined) return tickAtMs;
-    const dueAtMs = lastSentAtMs + (hasMoreThanProgress(patch) ? SPACING_MS : toIntervalMs());
-    if (dueAtMs > nowMs) return dueAtMs;
+    const paceAtMs = lastSentAtMs + toIntervalMs();
+    if (!hasMoreThanProgress(patch) && paceAtMs > nowMs) return paceAtMs;
     return (await send(patch)) ? Math.min(tickAtMs, clock.nowMs() + SPACING_MS) : clock.nowMs() + RETRY_MS;
   }
 

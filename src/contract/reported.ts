@@ -27,6 +27,7 @@ const EXPENDABLE: readonly ImageStatus['phase'][] = ['Pulled', 'Waiting', 'Pulli
  */
 export function toReported(status: Status): JsonObject {
   const head = toHead(status);
+  if (toLeastBytes(status) >= MAX_REPORTED_BYTES) return toShortened(head, status);
   for (const detail of DETAILS) {
     const registries = toRegistryEntries(status.registries, detail);
     const images = [...status.images].map(([name, image]) => [name, toImageEntry(image, detail)] as const);
@@ -137,34 +138,49 @@ function toRegistryEntries(registries: Status['registries'], detail: Detail): [s
 function toShortened(head: JsonObject, status: Status): JsonObject {
   const registries = toRegistryEntries(status.registries, 'no-sizes-and-times');
   const keptRegistries = takeWithin(registries, MAX_REGISTRIES_BYTES);
-  const entries = [...status.images].map(
-    ([name, image]) =>
-      ({ phase: image.phase, entry: [name, toImageEntry(image, 'no-sizes-and-times')] }) as const,
-  );
   const frame = { ...head, registries: Object.fromEntries(keptRegistries), images: {}, omitted: 0 };
   // What is kept last is chosen first, so that one sweep over the budget decides.
-  const ranked = EXPENDABLE.toReversed().flatMap((phase) => entries.filter((entry) => entry.phase === phase));
-  const kept = takeWithin(
-    ranked.map(({ entry }) => entry),
-    MAX_REPORTED_BYTES - twinSizeBytes(frame) - 1,
-  );
-  const omitted = entries.length - kept.length + registries.length - keptRegistries.length;
-  const names = new Set(kept.map(([name]) => name));
-  const images = entries.map(({ entry }) => entry).filter(([name]) => names.has(name));
+  const all = [...status.images];
+  const ranked = EXPENDABLE.toReversed().flatMap((phase) => all.filter(([, image]) => image.phase === phase));
+  const kept = new Map(takeWithin(toEntries(ranked), MAX_REPORTED_BYTES - twinSizeBytes(frame) - 1));
+  const omitted = all.length - kept.size + registries.length - keptRegistries.length;
+  const images = all.flatMap(([name]) => {
+    const entry = kept.get(name);
+    return entry === undefined ? [] : [[name, entry] as const];
+  });
   return { ...frame, images: Object.fromEntries(images), omitted };
 }
 
-/** The longest run of entries from the front that stays within `budgetBytes`. */
-function takeWithin<T extends readonly [string, JsonObject]>(
-  entries: readonly T[],
-  budgetBytes: number,
-): T[] {
+/** Made one by one: of thousands, most are left out. */
+function* toEntries(images: readonly (readonly [string, ImageStatus])[]): Generator<[string, JsonObject]> {
+  for (const [name, image] of images) yield [name, toImageEntry(image, 'no-sizes-and-times')];
+}
+
+/** What the images come to at least, with all detail gone. */
+function toLeastBytes({ images }: Status): number {
   let sizeBytes = 0;
-  const end = entries.findIndex(([name, entry]) => {
+  for (const [name, { image, phase, digest = '' }] of images) {
+    // A failed one may have any text for a reference, and characters that are not counted.
+    const referenceBytes = phase === 'Failed' ? 0 : image.length;
+    sizeBytes +=
+      name.length + 'image'.length + referenceBytes + 'phase'.length + phase.length + digest.length;
+  }
+  return sizeBytes;
+}
+
+/** The longest run of entries from the front that stays within `budgetBytes`. */
+function takeWithin(
+  entries: Iterable<readonly [string, JsonObject]>,
+  budgetBytes: number,
+): (readonly [string, JsonObject])[] {
+  const taken: (readonly [string, JsonObject])[] = [];
+  let sizeBytes = 0;
+  for (const [name, entry] of entries) {
     sizeBytes += twinSizeBytes({ [name]: entry });
-    return sizeBytes > budgetBytes;
-  });
-  return end < 0 ? [...entries] : entries.slice(0, end);
+    if (sizeBytes > budgetBytes) break;
+    taken.push([name, entry]);
+  }
+  return taken;
 }
 
 /** UTC, ISO 8601, whole seconds. */

@@ -69,3 +69,33 @@ it('does not send what edgeHub would refuse without a word, and says so', async 
   await clock.advance(10_000);
   expect(hub.patches).toEqual([document]);
 });
+
+it('makes one document for a report, however often it is rung between two', async () => {
+  const hub = createFakeHub();
+  const clock = createManualClock();
+  const nothing = (): void => undefined;
+  let documents = 0;
+  const reporter = createReporter({
+    hub,
+    clock,
+    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    tally: createTally(),
+    toDocument: () => ({ count: (documents += 1) }),
+    toIntervalMs: () => 1000,
+  });
+  const ending = new AbortController();
+  const running = reporter.run(ending.signal);
+  hub.setDesired({});
+  await clock.advance(3000);
+  const before = { documents, patches: hub.patches.length };
+  for (let ring = 0; ring < 100; ring += 1) {
+    reporter.ring();
+    await clock.advance(100);
+  }
+  const patches = hub.patches.length - before.patches;
+  expect(patches).toBeGreaterThanOrEqual(10);
+  expect(documents - before.documents).toBe(patches);
+  ending.abort();
+  await clock.advance(1000);
+  await running;
+});
