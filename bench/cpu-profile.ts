@@ -51,7 +51,9 @@ export function toSelfTimes(profile: CpuProfile, map: SourceMapPayload, fromMicr
 /** The file that a place of the bundle comes from. */
 export function toSource(sources: SourceMap, line: number, column: number): string {
   const entry = sources.findEntry(line, column);
-  return 'originalSource' in entry ? entry.originalSource.replace(/^.*?(?=src\/|node_modules\/)/, '') : 'the bundle';
+  return 'originalSource' in entry
+    ? entry.originalSource.replace(/^.*?(?=src\/|node_modules\/)/, '')
+    : 'the bundle';
 }
 
 /** Whose code a file is. */

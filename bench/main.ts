@@ -2,12 +2,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import type { BenchOptions, Bound, Findings, Part } from './part.ts';
+import * as device from './parts/device.ts';
 import * as profile from './parts/profile.ts';
 import * as pulls from './parts/pulls.ts';
 import { record } from './record.ts';
 import { formatTable } from './table.ts';
 
-const PARTS: Readonly<Record<string, Part>> = { pulls, profile };
+const PARTS: Readonly<Record<string, Part>> = { pulls, device, profile };
 
 const HELP = `npm run bench -- [part…] [options]
 

@@ -1,0 +1,176 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { measureTwinBytes } from '#lab/edge/twin-rules';
+import { callEngineJson } from '#lab/engine/engine-api';
+import { countRequests, startCounter } from '../engine-requests.ts';
+import type { BenchOptions, Findings } from '../part.ts';
+import { readCpuMs, readMemory, watchPeak } from '../process-memory.ts';
+import { waitForReady } from '../ready.ts';
+import { pushImages, startScene } from '../scene.ts';
+import { toGrowth } from '../statistics.ts';
+
+export const what = 'one device with 10, 100, 500 and 2,000 images in its list';
+
+const MIB = 1024 ** 2;
+/** Of one layer of its own: it is the number that counts here. */
+const LAYER_BYTES = 1000;
+const REST_MS = 3000;
+const PASSES = 20;
+
+interface Scale {
+  readonly images: number;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly anonMegabytes: number;
+  readonly idleMegabytes: number;
+  readonly passMs: number;
+  readonly reports: number;
+  readonly reportBytes: number;
+  readonly reportedBytes: number;
+  readonly requests: Readonly<Record<string, number>>;
+}
+
+/** The same list, longer and longer, each with an engine that has nothing. */
+export async function run({ isQuick }: BenchOptions): Promise<Findings> {
+  const scales: Scale[] = [];
+  for (const images of isQuick ? [10, 100] : JSON.parse(process.env['SC'] ?? '[10,100,500,2000]'))
+    scales.push(await measure(images));
+  const { [0]: small, [scales.length - 1]: large } = scales.filter(({ images }) => images >= 100);
+  const growth = (field: 'seconds' | 'cpuSeconds'): number =>
+    small === undefined || large === undefined || small === large
+      ? 1
+      : toGrowth([small.images, small[field]], [large.images, large[field]]);
+  return {
+    tables: [toTable(scales), toRequestTable(scales)],
+    bounds: [
+      {
+        what: 'time until ready, from 100 images to the most: grows with the number to the power of',
+        value: growth('seconds'),
+        atMost: 1.1,
+      },
+      {
+        what: 'CPU time of the module, from 100 images to the most: grows with the number to the power of',
+        value: growth('cpuSeconds'),
+        atMost: 1.1,
+      },
+      {
+        what: 'bytes of the reported document at its largest, as IoT Hub counts',
+        value: Math.max(...scales.map(({ reportedBytes }) => reportedBytes)),
+        atMost: 30_000,
+        quickAtMost: 30_000,
+      },
+      {
+        what: 'listings of the engine for each image, at most',
+        value: Math.max(
+          ...scales.slice(1).map((scale) => (scale.requests['GET /images/json'] ?? 0) / scale.images),
+        ),
+        atMost: 1,
+        quickAtMost: 3,
+      },
+    ],
+    figures: scales,
+  };
+}
+
+async function measure(count: number): Promise<Scale> {
+  const scene = await startScene({ startFilter: startCounter });
+  try {
+    const { edge, registry, engine, plant, filter } = scene;
+    const wanted = await pushImages(
+      registry,
+      Object.fromEntries(
+        Array.from({ length: count }, (_, index) => {
+          const name = `image-${String(index).padStart(4, '0')}`;
+          return [name, [{ seed: name, sizeBytes: LAYER_BYTES }]];
+        }),
+      ),
+    );
+    edge.setDesired({ schemaVersion: '1.0', registryCredentials: { plant }, images: {} });
+    const { pid } = scene.startModule();
+    await edge.waitForReported(({ agent }) => agent !== undefined, 30_000);
+    await delay(REST_MS);
+    const before = {
+      cpuMs: await readCpuMs(pid),
+      requests: filter?.requests.length ?? 0,
+      reports: edge.reports.length,
+    };
+    const startedMs = performance.now();
+    edge.patchDesired({ images: wanted });
+    const { anonBytes } = await watchPeak(pid, waitForReady(edge, count, 1_800_000));
+    const seconds = (performance.now() - startedMs) / 1000;
+    const cpuSeconds = ((await readCpuMs(pid)) - before.cpuMs) / 1000;
+    const reports = edge.reports.slice(before.reports);
+    const requests = filter === undefined ? {} : Object.fromEntries(countRequests(filter, before.requests));
+    await delay(2 * REST_MS);
+    const idle = await readMemory(pid);
+    const passMs = await measurePass(
+      pid,
+      engine.dockerHost,
+      Object.values(wanted)[0] ?? '',
+      registry.address,
+    );
+    const scale = {
+      images: count,
+      seconds,
+      cpuSeconds,
+      anonMegabytes: anonBytes / MIB,
+      idleMegabytes: idle.anonBytes / MIB,
+      passMs,
+      reports: reports.length,
+      reportBytes: reports.reduce((sum, { jsonBytes }) => sum + jsonBytes, 0),
+      reportedBytes: measureTwinBytes(edge.reported()),
+      requests,
+    };
+    console.error(JSON.stringify(scale));
+    return scale;
+  } finally {
+    await scene.stop();
+  }
+}
+
+/** CPU time of one look at everything, which an event of the engine asks for. */
+async function measurePass(pid: number, dockerHost: string, image: string, address: string): Promise<number> {
+  const before = await readCpuMs(pid);
+  for (let pass = 0; pass < PASSES; pass += 1) {
+    const path = `/images/${address}/${image}/tag?repo=bench.local/other&tag=${pass}`;
+    await callEngineJson(dockerHost, { method: 'POST', path });
+    await delay(1100);
+  }
+  return ((await readCpuMs(pid)) - before) / PASSES;
+}
+
+const toTable = (scales: readonly Scale[]): Findings['tables'][number] => ({
+  title: 'One device, by the number of images in its list',
+  columns: ['images', ...scales.map(({ images }) => images.toLocaleString('en-US'))],
+  rows: [
+    row('seconds until all are reported as pulled', scales, ({ seconds }) => seconds.toFixed(1)),
+    row('… for each image, ms', scales, ({ seconds, images }) => ((seconds / images) * 1000).toFixed(0)),
+    row('CPU time of the module, seconds', scales, ({ cpuSeconds }) => cpuSeconds.toFixed(2)),
+    row('… for each image, ms', scales, ({ cpuSeconds, images }) =>
+      ((cpuSeconds / images) * 1000).toFixed(1),
+    ),
+    row('anonymous memory at most, MB', scales, ({ anonMegabytes }) => anonMegabytes.toFixed(1)),
+    row('… 6 s afterwards, MB', scales, ({ idleMegabytes }) => idleMegabytes.toFixed(1)),
+    row('CPU time of a pass that finds nothing to do, ms', scales, ({ passMs }) => passMs.toFixed(1)),
+    row('reports', scales, ({ reports }) => String(reports)),
+    row('… bytes in all', scales, ({ reportBytes }) => reportBytes.toLocaleString('en-US')),
+    row('bytes of the reported document, as IoT Hub counts', scales, ({ reportedBytes }) =>
+      reportedBytes.toLocaleString('en-US'),
+    ),
+  ],
+});
+
+function toRequestTable(scales: readonly Scale[]): Findings['tables'][number] {
+  const endpoints = [...new Set(scales.flatMap(({ requests }) => Object.keys(requests)))];
+  return {
+    title: 'What the engine is asked for it',
+    columns: ['images', ...scales.map(({ images }) => images.toLocaleString('en-US'))],
+    rows: endpoints.map((endpoint) =>
+      row(`\`${endpoint}\``, scales, ({ requests }) => String(requests[endpoint] ?? 0)),
+    ),
+  };
+}
+
+const row = (name: string, scales: readonly Scale[], toCell: (scale: Scale) => string): string[] => [
+  name,
+  ...scales.map(toCell),
+];
