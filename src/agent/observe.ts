@@ -69,7 +69,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     const engineInfo = (info ??= await engine.fetchInfo(signal));
     if (index !== undefined) changesAtListing = changes;
     const seen = index ?? (await list(signal));
-    await inspectNew(toUnknownIds(desired, seen), signal);
+    await inspectNew(toUnknownIds(desired, seen, platforms), signal);
     return { kind: 'known', platform: engineInfo.platform, index: seen, platforms, idsInUse: undefined };
   }
 
@@ -197,14 +197,19 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   };
 }
 
-/** Of images that are wanted and whose platform the listing does not tell. */
-function toUnknownIds(desired: DesiredState | undefined, { byName }: ImageIndex): string[] {
+/** Of images that are wanted and whose platform neither the listing nor an inspection told. */
+function toUnknownIds(
+  desired: DesiredState | undefined,
+  { byName }: ImageIndex,
+  platforms: ReadonlyMap<string, Platform>,
+): string[] {
   const ids = new Set<string>();
   for (const image of desired?.images.values() ?? []) {
     if (image.kind === 'fault') continue;
     for (const name of toNames(image.spec)) {
       const listed = byName.get(name);
-      if (listed !== undefined && listed.platforms === undefined) ids.add(listed.id);
+      if (listed === undefined || listed.platforms !== undefined) continue;
+      if (!platforms.has(listed.id)) ids.add(listed.id);
     }
   }
   return [...ids];

@@ -92,30 +92,22 @@ export function findNamed(reference: string, { byName, nameless }: ImageIndex): 
  *   brought, for an image that the engine knows without a digest
  */
 export function findImage(
-  { reference, platform, tagAs }: ImageSpec,
+  spec: ImageSpec,
   { index, platforms, platform: engine }: EngineContent,
   known: Pick<ImageRecord, 'servedDigest' | 'pulledAs'>,
 ): Presence {
-  const tagged = formatTagged(reference);
-  const repository = formatRepository(reference);
-  const name = reference.digest === undefined ? tagged : `${repository}@${reference.digest}`;
-  const named = name === undefined ? undefined : index.byName.get(name);
-  const image = named ?? findByTag(reference, index, known);
-  if (image === undefined) return { kind: 'absent' };
-  const inspected = platforms.get(image.id);
-  const held = image.platforms ?? (inspected === undefined ? undefined : [inspected]);
-  if (held?.some((candidate) => isPlatformMatch(candidate, engine, platform)) === false) {
-    return { kind: 'absent' };
-  }
-  const digests = image.digests
-    .filter((digest) => digest.startsWith(`${repository}@`))
-    .map((digest) => digest.slice(repository.length + 1));
-  const wanted = reference.digest ?? known.servedDigest;
+  const { wanted, prefix, besides } = toLookup(spec);
+  const image = index.byName.get(wanted) ?? findByTag(spec.reference, index, known);
+  if (image === undefined) return ABSENT;
+  if (!isFitting(image, platforms.get(image.id), engine, spec.platform)) return ABSENT;
+  const digests = image.digests.filter((digest) => digest.startsWith(prefix));
+  const preferred = prefix + (spec.reference.digest ?? known.servedDigest);
   const brought = known.pulledAs?.id === image.id ? known.pulledAs.digest : undefined;
-  const digest = digests.find((candidate) => candidate === wanted) ?? digests[0] ?? brought;
-  const names =
-    tagged === undefined || reference.digest === undefined ? tagAs : [withoutDigest(reference), ...tagAs];
-  const missingTags = names.filter((target) => index.byName.get(formatTagged(target) ?? '')?.id !== image.id);
+  const held = digests.includes(preferred) ? preferred : digests[0];
+  const digest = held?.slice(prefix.length) ?? brought;
+  const missingTags = besides
+    .filter(([name]) => index.byName.get(name)?.id !== image.id)
+    .map(([, reference]) => reference);
   return { kind: 'present', image, ...(digest === undefined ? {} : { digest }), missingTags };
 }
 
@@ -138,10 +130,60 @@ export function toPulledName(reference: Reference): string {
   return `${formatRepository(reference)}@${digest ?? ''}`;
 }
 
+const ABSENT: Presence = { kind: 'absent' };
+
+function isFitting(
+  { platforms }: ListedImage,
+  inspected: Platform | undefined,
+  engine: Platform,
+  wanted: Platform | undefined,
+): boolean {
+  if (platforms !== undefined) {
+    return platforms.some((candidate) => isPlatformMatch(candidate, engine, wanted));
+  }
+  return inspected === undefined || isPlatformMatch(inspected, engine, wanted);
+}
+
+type Named = Pick<ImageSpec, 'reference' | 'tagAs'>;
+
+/** In each pass every image is looked for: its names are put together once. */
+const NAMES = new WeakMap<Named, readonly string[]>();
+const LOOKUPS = new WeakMap<ImageSpec, Lookup>();
+
 /** The names under which a desired image stands in the engine, all of them. */
-export function toNames({ reference, tagAs }: Pick<ImageSpec, 'reference' | 'tagAs'>): readonly string[] {
+export function toNames(spec: Named): readonly string[] {
+  const known = NAMES.get(spec);
+  if (known !== undefined) return known;
+  const { reference, tagAs } = spec;
   const pinned = reference.digest === undefined ? [] : [`${formatRepository(reference)}@${reference.digest}`];
-  return [...pinned, ...[reference, ...tagAs].flatMap((name) => formatTagged(name) ?? [])];
+  const names = [...pinned, ...[reference, ...tagAs].flatMap((name) => formatTagged(name) ?? [])];
+  NAMES.set(spec, names);
+  return names;
+}
+
+/** What is looked for in a listing. */
+interface Lookup {
+  readonly wanted: string;
+  /** Of the registry's digests: `host/repository@`. */
+  readonly prefix: string;
+  /** The names that it should carry besides, and what they stand for. */
+  readonly besides: readonly (readonly [string, Reference])[];
+}
+
+function toLookup(spec: ImageSpec): Lookup {
+  const known = LOOKUPS.get(spec);
+  if (known !== undefined) return known;
+  const { reference, tagAs } = spec;
+  const prefix = `${formatRepository(reference)}@`;
+  const isPinned = reference.digest !== undefined;
+  const besides = isPinned && reference.tag !== undefined ? [withoutDigest(reference), ...tagAs] : tagAs;
+  const lookup = {
+    wanted: isPinned ? `${prefix}${reference.digest}` : (formatTagged(reference) ?? ''),
+    prefix,
+    besides: besides.map((name) => [formatTagged(name) ?? '', name] as const),
+  };
+  LOOKUPS.set(spec, lookup);
+  return lookup;
 }
 
 const withoutDigest = ({ digest: _digest, ...reference }: Reference): Reference => reference;
