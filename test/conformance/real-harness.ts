@@ -5,6 +5,7 @@ import { vi } from 'vitest';
 import { createDockerEngine } from '#adapters/docker';
 import { Secret } from '#core/secret';
 import type { Engine as LabEngine } from '#lab/engine/engine';
+import type { EngineClient } from '#lab/engine/engine-client';
 import { callEngineJson } from '#lab/engine/engine-api';
 import { syntheticImage } from '#lab/images/image';
 import { ensurePrerequisites } from '#lab/prerequisites';
@@ -14,20 +15,27 @@ import { startRegistry } from '#lab/registry/registry';
 import type { EngineHarness } from '#test/conformance/engine-bench';
 import { REGISTRY_HOST, startTestEngine } from '#test/engine-under-test';
 
-/** The adapter before a dockerd of its own and the lab's registry. */
-export interface RealHarness extends EngineHarness {
+/** The adapter before an engine of its own and the lab's registry. */
+export interface RealHarness<Lab = LabEngine> extends EngineHarness {
   readonly registry: Registry;
-  readonly dockerd: LabEngine;
+  readonly dockerd: Lab;
 }
+
+type StartedEngine = EngineClient & { stop(): Promise<void> };
 
 const PASSWORD = 'right?>password~';
 
-/** Starts both; needs root. */
-export async function startRealHarness(): Promise<RealHarness> {
+/** Starts a dockerd and a registry; needs root. */
+export const startRealHarness = (): Promise<RealHarness> => startHarness(startTestEngine);
+
+/** Starts both. */
+export async function startHarness<Lab extends StartedEngine>(
+  startEngine: (options: { readonly dir: string }) => Promise<Lab>,
+): Promise<RealHarness<Lab>> {
   await ensurePrerequisites();
   const dir = await mkdtemp(join(tmpdir(), 'engine-conformance-'));
   const [dockerd, registry] = await Promise.all([
-    startTestEngine({ dir }),
+    startEngine({ dir }),
     startRegistry({ dir: join(dir, 'registry'), host: REGISTRY_HOST }),
   ]);
   const repositories = new Set<string>();
