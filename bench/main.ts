@@ -3,12 +3,14 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import type { BenchOptions, Bound, Findings, Part } from './part.ts';
 import * as device from './parts/device.ts';
+import * as fleet from './parts/fleet.ts';
+import * as idle from './parts/idle.ts';
 import * as profile from './parts/profile.ts';
 import * as pulls from './parts/pulls.ts';
 import { record } from './record.ts';
 import { formatTable } from './table.ts';
 
-const PARTS: Readonly<Record<string, Part>> = { pulls, device, profile };
+const PARTS: Readonly<Record<string, Part>> = { pulls, idle, device, fleet, profile };
 
 const HELP = `npm run bench -- [part…] [options]
 
@@ -20,6 +22,7 @@ ${Object.entries(PARTS)
 Options:
   --quick       less of everything, in under three minutes; fails where a bound is left by far
   --rounds N    how often each contender has its turn
+  --devices N   how large the fleet is (200)
   --minutes N   how long the soak is (120)
   --relay       the module's relay contends too
   --record      puts the tables into docs/performance.md
@@ -30,6 +33,7 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    devices: { type: 'string' },
     minutes: { type: 'string' },
     relay: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
@@ -45,6 +49,7 @@ if (values.help || unknown.length > 0) {
 const options: BenchOptions = {
   isQuick: values.quick,
   rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+  devices: values.devices === undefined ? undefined : Number(values.devices),
   minutes: Number(values.minutes ?? (values.quick ? 0.5 : 120)),
   hasRelay: values.relay,
 };

@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly isQuick: boolean;
   /** How often each contender has its turn; a part's own number where it is absent. */
   readonly rounds: number | undefined;
+  /** Of the fleet; the part's own number where it is absent. */
+  readonly devices?: number | undefined;
   /** Of the soak. */
   readonly minutes: number;
   /** Whether the module pulls through its relay too. */

@@ -14,8 +14,8 @@ import { readRuntime } from '#lab/runtime';
 /** Images by the name that the twin gives them, `repository:tag` each. */
 export type Wanted = Readonly<Record<string, string>>;
 
-const USERNAME = 'device';
-const PASSWORD = 'bench';
+/** The client token of all devices. */
+export const DEVICE = { username: 'device', password: 'bench' };
 
 /** A lab whose registry has a client token, with what contenders need to speak to it. */
 export interface Scene extends Lab {
@@ -41,10 +41,10 @@ export async function startScene(options: LabOptions = {}): Promise<Scene> {
     }),
   });
   admitDevice(lab.registry);
-  const plant = { address: lab.registry.address, username: USERNAME, password: PASSWORD };
+  const plant = { address: lab.registry.address, ...DEVICE };
   const dockerConfigDir = join(lab.dir, 'docker-config');
   await mkdir(dockerConfigDir);
-  const auth = Buffer.from(`${USERNAME}:${PASSWORD}`).toString('base64');
+  const auth = Buffer.from(`${DEVICE.username}:${DEVICE.password}`).toString('base64');
   const config = { auths: { [plant.address]: { auth } } };
   await writeFile(join(dockerConfigDir, 'config.json'), JSON.stringify(config));
   return Object.assign(lab, { plant, dockerConfigDir });
@@ -53,10 +53,10 @@ export async function startScene(options: LabOptions = {}): Promise<Scene> {
 /** Lets the token `device` read `acme/*`. */
 export function admitDevice(registry: Registry): void {
   registry.scopeMaps.set('readers', ['repositories/acme/*/content/read']);
-  registry.tokens.set(USERNAME, {
+  registry.tokens.set(DEVICE.username, {
     status: 'enabled',
     scopeMap: 'readers',
-    passwords: { password1: { value: PASSWORD } },
+    passwords: { password1: { value: DEVICE.password } },
   });
 }
 

@@ -1,0 +1,43 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startEdge } from '#lab/edge';
+import type { Edge } from '#lab/edge';
+import { startModule } from '#lab/module';
+import { readRuntime } from '#lab/runtime';
+import { startStandInEngine } from '#lab/stand-in/stand-in-engine';
+
+/** A device of a fleet on this machine: its own edgeHub, its own engine that keeps nothing, and the shipped program. */
+export interface Device {
+  readonly edge: Edge;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** Starts one in a folder of its own, with desired properties that it finds at its start. */
+export async function startDevice(dir: string, desired: Readonly<Record<string, unknown>>): Promise<Device> {
+  await mkdir(dir);
+  const edge = await startEdge({ dir });
+  const engine = await startStandInEngine(join(dir, 'docker.sock'));
+  edge.setDesired(desired);
+  const runtime = await readRuntime('Dockerfile.amd64');
+  const module = startModule({
+    programPath: 'dist/main.js',
+    nodeFlags: runtime.flags,
+    environment: {
+      ...runtime.environment,
+      ...edge.environment,
+      DOCKER_HOST: engine.dockerHost,
+      XDG_RUNTIME_DIR: dir,
+      HTTP_PORT: '0',
+      RELAY_PORT: '0',
+    },
+  });
+  return {
+    edge,
+    pid: module.pid,
+    async stop() {
+      await module.stop();
+      await Promise.all([edge.stop(), engine.stop()]);
+    },
+  };
+}
