@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { PullWindow } from '#core/pull-window';
+import type { ImageSpec } from '#core/desired-state';
+import type { KnownContent } from '#core/image-content';
+import { toImageKey } from '#core/image-record';
 import { formatAction, plan } from '#core/plan';
-import { digestOf, IDLE, listed, NOW_MS, SETTLED, toSpec, toWorld } from './world.ts';
+import type { ListedImage } from '#core/presence';
+import type { Route } from '#core/route';
+import { ADDRESS, digestOf, IDLE, listed, NOW_MS, SETTLED, toSpec, toWorld } from './world.ts';
 import type { Scene } from './world.ts';
 
 const CAMERA = toSpec('acme/camera');
@@ -392,8 +397,167 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/** Rows about images that come, or may come, through the relay. */
+const ROUTE: Route = { transport: 'relay', why: '', isPlainHttp: false };
+const ON = { isRelayOn: true, routes: new Map([[ADDRESS, ROUTE]]) };
+
+/** What is known of an image: a download of 1 MB that takes 4 MB on the disk. */
+const known = (spec: ImageSpec, diskBytes = 4_000_000): KnownContent => ({
+  key: toImageKey(spec),
+  content: {
+    digest: digestOf('a'),
+    platforms: [],
+    config: { digest: digestOf('c'), sizeBytes: 1 },
+    layers: [{ digest: digestOf('d'), sizeBytes: 1_000_000, diffId: digestOf('e') }],
+  },
+  missing: [{ digest: digestOf('d'), sizeBytes: 1_000_000, diffId: digestOf('e') }],
+  diskBytes,
+});
+const A = toSpec('a');
+const B = toSpec('b', { priority: 1 });
+const RELAY_NAME = `127.0.0.1:5010/${'0'.repeat(32)}@`;
+const leftBy = (digest: string): ListedImage => ({
+  id: digest,
+  tags: [],
+  digests: [`${RELAY_NAME}${digest}`],
+  sizeBytes: 1,
+});
+
+const RELAY_ROWS: readonly Row[] = [
+  {
+    when: 'it is asked what images hold before the first is pulled, in the order in which they are',
+    specs: { a: A, b: B },
+    world: ON,
+    actions: ['measure b', 'measure a'],
+    standings: { a: 'Waiting Queued', b: 'Waiting Queued' },
+  },
+  {
+    when: 'nobody has decided yet how images come: it is asked too',
+    specs: { a: A },
+    world: { isRelayOn: true },
+    actions: ['measure a'],
+  },
+  {
+    when: 'images come by the engine: nothing is asked before',
+    specs: { a: A },
+    world: { ...ON, routes: new Map([[ADDRESS, { ...ROUTE, transport: 'engine' }]]) },
+    actions: ['pull a'],
+  },
+  {
+    when: 'settings.transport is engine: nothing is asked before',
+    specs: { a: A },
+    settings: { transport: 'engine' },
+    world: ON,
+    actions: ['pull a'],
+  },
+  {
+    when: 'a registry is being asked: the pull of another image waits two seconds for the right order',
+    specs: { a: A, b: B },
+    world: {
+      ...ON,
+      contents: new Map([['a', known(A)]]),
+      running: { ...IDLE, measures: new Map([['b', NOW_MS - 500]]) },
+    },
+    actions: [],
+    wakeInMs: 1500,
+  },
+  {
+    when: 'a registry takes its time to say what an image holds: others are pulled meanwhile',
+    specs: { a: A, b: B },
+    world: {
+      ...ON,
+      contents: new Map([['a', known(A)]]),
+      running: { ...IDLE, measures: new Map([['b', NOW_MS - 2000]]) },
+    },
+    actions: ['pull a'],
+  },
+  {
+    when: 'what is known is of another image that had the name: it is asked anew',
+    specs: { a: A },
+    world: { ...ON, contents: new Map([['a', known(B)]]) },
+    actions: ['measure a'],
+  },
+  {
+    when: 'an image does not fit: it waits, and a smaller one is pulled',
+    specs: { a: A, b: B },
+    world: {
+      ...ON,
+      freeBytes: 503_000_000,
+      contents: new Map([
+        ['a', known(A, 2_000_000)],
+        ['b', known(B)],
+      ]),
+    },
+    actions: ['pull a'],
+    standings: { a: 'Waiting Queued', b: 'Waiting LowDisk' },
+  },
+  {
+    when: 'two images fit alone and not together: one is pulled',
+    specs: { a: A, b: B },
+    world: {
+      ...ON,
+      freeBytes: 506_000_000,
+      contents: new Map([
+        ['a', known(A)],
+        ['b', known(B)],
+      ]),
+    },
+    actions: ['pull b'],
+    standings: { a: 'Waiting Queued', b: 'Waiting Queued' },
+  },
+  {
+    when: 'a pull through the relay stalls: it ends alone',
+    specs: { a: A, b: B },
+    pulls: { a: { advancedAtMs: NOW_MS - 600_000, transport: 'relay' }, b: {} },
+    world: ON,
+    actions: ['cancel a (Stalled)'],
+  },
+  {
+    when: 'a pull by the engine stalls: one through the relay goes on',
+    specs: { a: A, b: B },
+    pulls: { a: { advancedAtMs: NOW_MS - 600_000 }, b: { transport: 'relay' } },
+    world: ON,
+    actions: ['cancel a (Stalled)'],
+  },
+  {
+    when: 'the window is closed and throttles: images that come through the relay are pulled',
+    specs: { a: A },
+    settings: { pullWindow: { ...NIGHT, outsideBytesPerSecond: 1 } },
+    world: { ...ON, contents: new Map([['a', known(A)]]) },
+    actions: ['pull a'],
+    wakeInMs: 600_000,
+  },
+  {
+    when: 'the window is closed and stops: nothing is pulled, and nothing asked',
+    specs: { a: A },
+    settings: { pullWindow: NIGHT },
+    world: ON,
+    actions: [],
+    standings: { a: 'Waiting OutsideWindow' },
+  },
+  {
+    when: 'a pull that was killed left its name: it goes once nothing is to be pulled',
+    specs: {},
+    listed: [leftBy(digestOf('f'))],
+    actions: [`remove ${RELAY_NAME}${digestOf('f')}`],
+  },
+  {
+    when: 'a pull that was killed left the image under its name: it stays until that has its own',
+    specs: { a: A },
+    listed: [leftBy(digestOf('a'))],
+    world: { ...ON, contents: new Map([['a', known(A)]]) },
+    actions: ['pull a'],
+  },
+  {
+    when: 'a name like those of the relay has another registry: it stays',
+    specs: {},
+    listed: [{ ...leftBy(digestOf('f')), digests: [`10.0.0.1:5010/${'0'.repeat(32)}@${digestOf('f')}`] }],
+    actions: [],
+  },
+];
+
 describe('plan', () => {
-  it.each(ROWS)('$when', ({ actions, standings, wakeInMs, isReady, ...scene }) => {
+  it.each([...ROWS, ...RELAY_ROWS])('$when', ({ actions, standings, wakeInMs, isReady, ...scene }) => {
     const planned = plan(toWorld(scene));
     expect(planned.actions.map(formatAction)).toEqual(actions);
     if (standings !== undefined) {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { isInsideWindow, nextOpeningMs } from '#core/pull-window';
+import { isInsideWindow, nextClosingMs, nextOpeningMs, toRate } from '#core/pull-window';
 import type { PullWindow } from '#core/pull-window';
 
 const HOUR_MS = 3_600_000;
@@ -178,5 +178,34 @@ describe('the next opening', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('the pace of the link', () => {
+  const window = { startMinute: 22 * 60, endMinute: 5 * 60, timeZone: 'UTC', outsideBytesPerSecond: 100 };
+  const noon = Date.UTC(2026, 10, 24, 12);
+  const midnight = Date.UTC(2026, 10, 24);
+  it.each<[string, number, Parameters<typeof toRate>[0], number]>([
+    ['has no limit without a setting', noon, { maxBytesPerSecond: 0 }, 0],
+    ['is the setting', noon, { maxBytesPerSecond: 50 }, 50],
+    ['is the setting inside the window', midnight, { maxBytesPerSecond: 50, pullWindow: window }, 50],
+    ['has no limit inside the window', midnight, { maxBytesPerSecond: 0, pullWindow: window }, 0],
+    ['is that of outside the window there', noon, { maxBytesPerSecond: 0, pullWindow: window }, 100],
+    ['is the lower of both outside the window', noon, { maxBytesPerSecond: 500, pullWindow: window }, 100],
+    ['never rises outside the window', noon, { maxBytesPerSecond: 50, pullWindow: window }, 50],
+    [
+      'is the setting outside a window that stops',
+      noon,
+      { maxBytesPerSecond: 50, pullWindow: { ...window, outsideBytesPerSecond: 0 } },
+      50,
+    ],
+  ])('%s', (_case, nowMs, settings, rate) => {
+    expect(toRate(settings, nowMs)).toBe(rate);
+  });
+
+  it('changes when the window closes', () => {
+    expect(nextClosingMs(window, midnight)).toBe(Date.UTC(2026, 10, 24, 5));
+    expect(nextClosingMs(window, noon)).toBeUndefined();
+    expect(nextClosingMs({ ...window, endMinute: window.startMinute }, noon)).toBeUndefined();
   });
 });
