@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { AgentError } from '#core/reason';
 import { toFailure } from '#relay/answers';
 import type { Answer, RegistryLine } from '#relay/registry-line';
+import { discard } from '#relay/request';
 import type { Tokens } from '#relay/tokens';
 
 /** Gets answers out of a registry. */
@@ -42,7 +43,7 @@ export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions
   ) {
     let answer = first;
     for (let hops = 0; isRedirect(answer); hops += 1) {
-      answer.response.destroy();
+      discard(answer.response);
       const url = URL.parse(answer.response.headers.location ?? '', answer.url.href);
       if (url === null || hops === MAX_REDIRECTS) {
         throw new AgentError('RegistryError', `${address} redirects to nowhere`);
@@ -69,7 +70,7 @@ export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions
         // What the token may do was decided when it was made: the next question is asked with a new one.
         if (status === 403 && !isForeign) tokens.forget(repository);
         if (status !== 401 || isForeign) throw toHome(await toFailure(answer, subject, nowMs()), isForeign);
-        answer.response.destroy();
+        discard(answer.response);
         refusals += 1;
         tokens.learn(answer, repository, authorization);
         if (refusals === MAX_REFUSALS) {

@@ -3,7 +3,7 @@ import { AgentError } from '#core/reason';
 import type { RegistryAccess } from '#core/registry-access';
 import { knowsNoTls } from '#core/registry-probe';
 import { toNetworkFailure } from '#relay/registry-failure';
-import { request, toCode, toTrust } from '#relay/request';
+import { createConnections, request, toCode, toTrust } from '#relay/request';
 import type { Line, RequestHead } from '#relay/request';
 
 /** Requests to one registry's address, in the scheme that it speaks. Whatever fails is an `AgentError`. */
@@ -22,7 +22,7 @@ export interface Answer {
 }
 
 /** What {@link createRegistryLine} takes. */
-export interface RegistryLineOptions extends Omit<Line, 'trust'> {
+export interface RegistryLineOptions extends Omit<Line, 'trust' | 'connections'> {
   readonly access: RegistryAccess;
   readonly httpsAddresses: Set<string>;
 }
@@ -37,7 +37,11 @@ export function createRegistryLine(options: RegistryLineOptions): RegistryLine {
   let startsPlain = false;
 
   async function send(url: URL, head: RequestHead, signal: AbortSignal): Promise<Answer> {
-    line ??= { ...options, trust: ca === undefined ? undefined : toTrust(ca) };
+    line ??= {
+      ...options,
+      trust: ca === undefined ? undefined : toTrust(ca),
+      connections: createConnections(),
+    };
     return { url, response: await request(url, head, line, signal) };
   }
 

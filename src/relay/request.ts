@@ -1,6 +1,6 @@
-import { request as requestHttp } from 'node:http';
+import { Agent as HttpAgent, request as requestHttp } from 'node:http';
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, getCACertificates } from 'node:tls';
@@ -16,7 +16,23 @@ export interface Line {
   readonly hostAlias: string;
   /** For the head of an answer. */
   readonly answerTimeoutMs: number;
+  /** Connections that wait for the next question. */
+  readonly connections: Connections;
 }
+
+/** Connections that are kept for a while: on a poor link a new one costs more than what is asked by it. */
+export interface Connections {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
+const KEEP = { keepAlive: true, maxFreeSockets: 4, timeout: 20_000 };
+
+/** For one registry and one trust; none is open. */
+export const createConnections = (): Connections => ({
+  http: new HttpAgent(KEEP),
+  https: new HttpsAgent(KEEP),
+});
 
 export interface RequestHead {
   readonly method: 'GET' | 'HEAD';
@@ -39,8 +55,8 @@ export function toTrust(ca: string): SecureContext {
 }
 
 /**
- * One request over a connection of its own, without redirects. Resolves with the head of the answer; rejects with what
- * the system says.
+ * One request, without redirects. Resolves with the head of the answer; rejects with what the system says. A connection
+ * that was kept may have been closed by the other side: then it is asked again over a new one.
  *
  * A module has a loopback of its own, where nobody listens: the host's is tried then, under the same name.
  */
@@ -52,11 +68,11 @@ export async function request(
 ): Promise<IncomingMessage> {
   const host = url.hostname.replaceAll(/[[\]]/g, '');
   try {
-    return await send(url, { ...head, host }, line, signal);
+    return await sendTwice(url, { ...head, host }, line, signal);
   } catch (error) {
     if (!isLoopbackHost(url.hostname) || toCode(error) !== 'ECONNREFUSED') throw error;
     try {
-      return await send(url, { ...head, host: line.hostAlias }, line, signal);
+      return await sendTwice(url, { ...head, host: line.hostAlias }, line, signal);
     } catch (second) {
       // Without the alias there is one address only, and that one refused.
       throw /^(?:ENOTFOUND|EAI_)/.test(toCode(second)) ? error : second;
@@ -64,16 +80,38 @@ export async function request(
   }
 }
 
+interface Sending extends RequestHead {
+  readonly host: string;
+  /** Absent: over a new connection, which is closed afterwards. */
+  readonly connections?: Connections | undefined;
+}
+
+/** A kept connection that was closed meanwhile. */
+class Outworn extends Error {}
+
+async function sendTwice(
+  url: URL,
+  sending: Sending,
+  line: Line,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  try {
+    return await send(url, { ...sending, connections: line.connections }, line, signal);
+  } catch (error) {
+    if (!(error instanceof Outworn)) throw error;
+    return await send(url, sending, line, signal);
+  }
+}
+
 function send(
   url: URL,
-  { method, headers, host }: RequestHead & { readonly host: string },
+  { method, headers, host, connections }: Sending,
   { trust, answerTimeoutMs }: Line,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const options: RequestOptions = {
-    agent: false,
     host,
     port: url.port,
     path: `${url.pathname}${url.search}`,
@@ -83,14 +121,17 @@ function send(
   };
   const sent: ClientRequest =
     url.protocol === 'https:'
-      ? requestHttps({ ...options, ...toTlsOptions(url, trust) })
-      : requestHttp(options);
+      ? requestHttps({ ...options, agent: connections?.https ?? false, ...toTlsOptions(url, trust) })
+      : requestHttp({ ...options, agent: connections?.http ?? false });
   const late = (): void =>
     void sent.destroy(new AgentError('RegistryUnreachable', `${url.host}: no answer in time`));
   const timer = setTimeout(late, answerTimeoutMs);
   sent.once('response', resolve);
   // An abort destroys the answer too, and is told there.
-  sent.on('error', (error) => reject(signal.aborted ? signal.reason : error));
+  sent.on('error', (error) => {
+    const isOutworn = sent.reusedSocket && /^(?:ECONNRESET|EPIPE)$/.test(toCode(error));
+    reject(signal.aborted ? signal.reason : isOutworn ? new Outworn() : error);
+  });
   sent.end();
   return promise.finally(() => clearTimeout(timer));
 }
@@ -109,6 +150,16 @@ function toTlsOptions(url: URL, trust: SecureContext | undefined): RequestOption
 export function toCode(error: unknown): string {
   const { code } = Object(error) as { code?: unknown };
   return typeof code === 'string' ? code : '';
+}
+
+/** Of no answer that is asked for: what is longer is not worth its connection. */
+const MAX_LEFT_BYTES = 64 * 1024;
+
+/** Lets an answer go whose body nobody reads, so that its connection can be used again. */
+export function discard(response: IncomingMessage): void {
+  response.on('error', () => undefined);
+  if (Number(response.headers['content-length'] ?? Infinity) > MAX_LEFT_BYTES) response.destroy();
+  else response.resume();
 }
 
 /** At most `maxBytes` of a body, as it stands; undefined where there is more. Rejects where it breaks. */

@@ -107,6 +107,7 @@ async function* fetchOnce(
     }
     let skipBytes = progress.atByte - fromByte;
     for await (const chunk of body) {
+      if (progress.atByte >= sizeBytes) return;
       silence.end();
       progress.heardMs = clock.steadyMs();
       onFetched?.(chunk.length);
@@ -120,7 +121,7 @@ async function* fetchOnce(
       }
       // What the bucket and the reader took of the time is not the registry's.
       progress.heardMs = clock.steadyMs();
-      if (progress.atByte >= sizeBytes) return;
+      // To the end of the answer, so that its connection can be used again.
       silence.begin();
     }
   } catch (error) {

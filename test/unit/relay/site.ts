@@ -44,6 +44,8 @@ export interface Site {
   readonly origin: string;
   readonly requests: SiteRequest[];
   readonly faults: SiteFaults;
+  /** That were ever opened. */
+  connections: number;
   /** Of blobs' bodies. */
   servedBytes: number;
   /** Tokens that are good now. */
@@ -180,6 +182,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
       : createTlsServer({ cert: tls.certificatePem, key: tls.keyPem }, answer);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
+    site.connections += 1;
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
   });
   server.listen(options.port ?? 0, listensAt);
@@ -190,6 +193,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     origin: `${tls === undefined ? 'http' : 'https'}://${address}`,
     requests: [],
     faults,
+    connections: 0,
     servedBytes: 0,
     tokens: new Set(),
     holdBlob(bytes) {
