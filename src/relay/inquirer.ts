@@ -43,7 +43,7 @@ export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions
   ) {
     let answer = first;
     for (let hops = 0; isRedirect(answer); hops += 1) {
-      discard(answer.response);
+      await discard(answer.response);
       const url = URL.parse(answer.response.headers.location ?? '', answer.url.href);
       if (url === null || hops === MAX_REDIRECTS) {
         throw new AgentError('RegistryError', `${address} redirects to nowhere`);
@@ -70,7 +70,7 @@ export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions
         // What the token may do was decided when it was made: the next question is asked with a new one.
         if (status === 403 && !isForeign) tokens.forget(repository);
         if (status !== 401 || isForeign) throw toHome(await toFailure(answer, subject, nowMs()), isForeign);
-        discard(answer.response);
+        await discard(answer.response);
         refusals += 1;
         tokens.learn(answer, repository, authorization);
         if (refusals === MAX_REFUSALS) {

@@ -154,12 +154,16 @@ export function toCode(error: unknown): string {
 
 /** Of no answer that is asked for: what is longer is not worth its connection. */
 const MAX_LEFT_BYTES = 64 * 1024;
+const DISCARD_MS = 1000;
 
-/** Lets an answer go whose body nobody reads, so that its connection can be used again. */
-export function discard(response: IncomingMessage): void {
+/** Lets an answer go whose body nobody wants. Resolves when its connection can be used again, or is closed. */
+export async function discard(response: IncomingMessage): Promise<void> {
   response.on('error', () => undefined);
-  if (Number(response.headers['content-length'] ?? Infinity) > MAX_LEFT_BYTES) response.destroy();
-  else response.resume();
+  const timer = setTimeout(() => response.destroy(), DISCARD_MS);
+  const isShort = Number(response.headers['content-length'] ?? Infinity) <= MAX_LEFT_BYTES;
+  const body = isShort ? await readBody(response, MAX_LEFT_BYTES).catch(() => undefined) : undefined;
+  clearTimeout(timer);
+  if (body === undefined) response.destroy();
 }
 
 /** At most `maxBytes` of a body, as it stands; undefined where there is more. Rejects where it breaks. */

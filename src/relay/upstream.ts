@@ -118,7 +118,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         async (limit) => {
           const isAnyone = access.credential === undefined;
           const answer = await inquirer.ask({ method: 'GET', path: '/v2/', headers: {}, isAnyone }, limit);
-          discard(answer.response);
+          await discard(answer.response);
           if (isRegistry(answer.response)) return;
           throw new AgentError('RegistryError', `${address} answers /v2/, and not as a registry does`);
         },
@@ -127,7 +127,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     async headManifest(repository, tagOrDigest, signal) {
       const path = toManifestPath(repository, tagOrDigest);
       const { response } = await inquirer.ask({ method: 'HEAD', path, repository, headers: ACCEPT }, signal);
-      discard(response);
+      await discard(response);
       const head = toManifestHead(response.headers);
       if (head !== undefined && (!isDigest(tagOrDigest) || head.digest === tagOrDigest)) return head;
       const { bytes, ...found } = await fetchManifest(repository, tagOrDigest, signal);
@@ -143,7 +143,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         .catch(toBlobFailure);
       const place = toPlace(answer.response, fromByte);
       if (place !== undefined) return { ...place, body: toBody(answer.response, address, signal) };
-      discard(answer.response);
+      await discard(answer.response);
       throw new AgentError('RegistryError', `${address}: another part of the blob than was asked for`);
     },
   };
