@@ -28,6 +28,7 @@ const AWAY = 'away';
 const KINDS: Readonly<Record<string, 'string' | 'object'>> = {
   cutConnections: 'object',
   corruptBlob: 'string',
+  cutBlobsAtBytes: 'object',
   missingBlob: 'string',
   twinGetBody: 'string',
   reportErrorBody: 'object',

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConnectionCuts } from './connection-cuts.ts';
+import { createBlobCuts } from './blob-cuts.ts';
 import type { RegistryFaults } from './faults.ts';
 import type { OpenRequest } from './request-log.ts';
 import type { Target } from './targets.ts';
@@ -29,6 +30,7 @@ export interface Parcel {
 /** The delivery of one registry. */
 export function createDelivery(faults: Readonly<RegistryFaults>): Delivery {
   const shared = createThrottle();
+  const blobCuts = createBlobCuts(faults);
   const connections = new WeakMap<Socket, Throttle>();
   const cuts = createConnectionCuts<Socket>();
 
@@ -69,28 +71,36 @@ export function createDelivery(faults: Readonly<RegistryFaults>): Delivery {
       const { target, record } = parcel;
       const isBlob = target.kind === 'blob';
       const connectionCut = toConnectionCut(parcel);
+      const cutsBefore = blobCuts.count();
       for await (const chunk of body) {
         let rest = chunk;
         while (rest.length > 0) {
           await waitWhile(() => faults.hang, parcel.signal);
-          const room = Math.min(toCut(faults, target), connectionCut) - record.bytes;
-          if (room <= 0) {
+          const ownRoom = Math.min(toCut(faults, target), connectionCut) - record.bytes;
+          const room = Math.min(ownRoom, isBlob ? blobCuts.room() : Infinity);
+          if (room <= 0 || (isBlob && blobCuts.count() !== cutsBefore)) {
             await flush(parcel);
             throw new Error('the connection is cut');
           }
           const rate = Math.min(faults.bytesPerSecond ?? Infinity, faults.totalBytesPerSecond ?? Infinity);
           const piece = rest.subarray(0, Math.min(pieceBytes(rate), room));
           rest = rest.subarray(piece.length);
+          if (isBlob) blobCuts.note(piece.length);
           await pace(piece.length, parcel);
-          const isFirst = record.bytes === 0;
+          const isCorrupt = isBlob && [target.digest, 'any'].includes(faults.corruptBlob ?? '');
+          const sent = isCorrupt ? corrupt(piece, faults.corruptAtByte - record.bytes) : piece;
           record.bytes += piece.length;
-          yield isBlob && isFirst && [target.digest, 'any'].includes(faults.corruptBlob ?? '')
-            ? Buffer.concat([Buffer.of((piece[0] ?? 0) ^ 0xff), piece.subarray(1)])
-            : piece;
+          yield sent;
         }
       }
     },
   };
+}
+
+function corrupt(piece: Buffer, at: number): Buffer {
+  const copy = Buffer.from(piece);
+  if (at >= 0 && at < copy.length) copy[at] = (copy[at] ?? 0) ^ 0xff;
+  return copy;
 }
 
 /** After how many bytes the connection breaks. */

@@ -22,6 +22,8 @@ export interface RegistryFaults {
   hang: boolean;
   /** The same for the token endpoint alone. */
   tokenHangs: boolean;
+  /** A token is refused from its end on, where docker-registry forgives 60 s. */
+  tokensEndOnTime: boolean;
   /** The most that one connection gets. */
   bytesPerSecond: number | undefined;
   /** The most that all connections get together. */
@@ -34,10 +36,14 @@ export interface RegistryFaults {
    * begins anew with each object that is set.
    */
   cutConnections: { readonly every: number } | undefined;
+  /** All answers for blobs break when they have sent so many bytes together since this was set: ascending. */
+  cutBlobsAtBytes: readonly number[] | undefined;
   /** A connection that breaks is reset (RST), where else it is closed. */
   resets: boolean;
-  /** The first byte of each answer for the blob is another. */
+  /** One byte of each answer for the blob is another. */
   corruptBlob: BlobChoice | undefined;
+  /** Which one, counted from the answer's first. */
+  corruptAtByte: number;
   /** 404, as of a registry that has the manifest and not yet the blob. */
   missingBlob: BlobChoice | undefined;
   /** Range headers are answered with the whole. */
@@ -55,12 +61,15 @@ export const NO_REGISTRY_FAULTS: Readonly<RegistryFaults> = {
   latencyMs: 0,
   hang: false,
   tokenHangs: false,
+  tokensEndOnTime: false,
   bytesPerSecond: undefined,
   totalBytesPerSecond: undefined,
   cutBlobAfterBytes: undefined,
   cutConnections: undefined,
+  cutBlobsAtBytes: undefined,
   resets: false,
   corruptBlob: undefined,
+  corruptAtByte: 0,
   missingBlob: undefined,
   ignoreRange: false,
 };

@@ -25,6 +25,9 @@ export interface GuardOptions {
   readonly scopeMaps: ReadonlyMap<string, readonly string[]>;
   readonly denialStyle: () => DenialStyle;
   readonly tokenEndpoint: TokenEndpoint;
+  /** Where tokens are had. */
+  readonly realm: string;
+  readonly tokensEndOnTime: () => boolean;
 }
 
 /** Answers what must not reach the registry behind, and the token endpoint. */
@@ -39,9 +42,22 @@ export function createGuard(
         return refuseLogin(options, request, target);
       case 'token':
         if (target.kind === 'token') return answerTokenRequest(options.tokenEndpoint, request);
-        return options.denialStyle() === 'insufficient-scopes' ? refuseScopes(request, target) : undefined;
+        return (
+          (options.tokensEndOnTime() ? refuseEnded(options, request, target) : undefined) ??
+          (options.denialStyle() === 'insufficient-scopes' ? refuseScopes(request, target) : undefined)
+        );
     }
   };
+}
+
+function refuseEnded(options: GuardOptions, request: IncomingMessage, target: Target): Answer | undefined {
+  const claims = toTokenClaims(request.headers.authorization);
+  if (claims === undefined || Date.now() < claims.endsAtMs) return undefined;
+  const { realm, tokenEndpoint } = options;
+  const scope = 'repository' in target ? `,scope="repository:${target.repository}:pull"` : '';
+  const challenge = `Bearer realm="${realm}",service="${tokenEndpoint.service}"${scope},error="invalid_token"`;
+  const answer = unauthorizedAnswer('the token has ended');
+  return { ...answer, headers: { ...answer.headers, 'www-authenticate': challenge } };
 }
 
 /** A token that was asked to cover the repository and does not. Any other one is left to the registry behind. */

@@ -114,6 +114,8 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
         tokens,
         scopeMaps,
         denialStyle: () => registry.denialStyle,
+        realm: tokenAuth.realm,
+        tokensEndOnTime: () => faults.tokensEndOnTime,
         tokenEndpoint: {
           signer,
           service: address,

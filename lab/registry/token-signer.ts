@@ -54,6 +54,8 @@ export async function createTokenSigner(dir: string): Promise<TokenSigner> {
 export interface TokenClaims {
   readonly subject: string;
   readonly access: readonly GrantedScope[];
+  /** Unix time. */
+  readonly endsAtMs: number;
 }
 
 /** Reads the token in an Authorization header; `undefined` when there is none, or it is not one of ours. */
@@ -62,7 +64,11 @@ export function toTokenClaims(authorization: string | undefined): TokenClaims | 
   if (payload === undefined) return undefined;
   try {
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
-    return { subject: String(claims['sub']), access: (claims['access'] ?? []) as readonly GrantedScope[] };
+    return {
+      subject: String(claims['sub']),
+      access: (claims['access'] ?? []) as readonly GrantedScope[],
+      endsAtMs: Number(claims['exp']) * 1000,
+    };
   } catch {
     return undefined;
   }

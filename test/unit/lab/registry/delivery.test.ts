@@ -76,3 +76,11 @@ it('holds two connections to a rate in all that each alone could have', async ()
   // 200 kB, less the burst that is forgiven once.
   expect(performance.now() - startedMs).toBeGreaterThan(140);
 });
+
+it('breaks the answers that are under way with the one that comes to the sum', async () => {
+  const { get } = await startShaped({ cutBlobsAtBytes: [60_000], bytesPerSecond: 400_000 });
+  const [first, second] = await Promise.all([get(), get()]);
+
+  expect((first ?? 0) + (second ?? 0)).toBe(60_000);
+  expect(await get()).toBe(100_000);
+});
