@@ -127,7 +127,9 @@ export async function openKeptPart(options: KeptPartOptions): Promise<KeptPart> 
       });
       await file.truncate(found.state.atByte);
       await resetCheckpoints(sumsFile, bootId, found.sumsCount);
-      ({ state, sumsCount } = found);
+      if (found.lateSums.length > 0) await writeSums(sumsFile, found.lateSums, found.sumsCount);
+      state = found.state;
+      sumsCount = found.sumsCount + found.lateSums.length;
       [goodBytes, writtenBytes, syncedBytes] = [state.atByte, state.atByte, state.atByte];
       onGrowth();
     },
@@ -165,6 +167,8 @@ interface Verified {
   readonly state: Hashed;
   /** Of the sums that hold. */
   readonly sumsCount: number;
+  /** Those that follow them, of bytes that were written when the process ended, and their sums were not. */
+  readonly lateSums: readonly Buffer[];
 }
 
 /** Goes through a file from its start for as long as it is what it was. */
@@ -176,6 +180,7 @@ async function verifyFile(
   const state = toStart();
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   let sumsCount = 0;
+  const lateSums: Buffer[] = [];
   const copy = (): Hashed => ({ atByte: state.atByte, hash: state.hash.copy() });
   let checked = copy();
   while (state.atByte < claimedBytes) {
@@ -185,14 +190,19 @@ async function verifyFile(
     if (bytesRead === 0) break;
     const [sum] = advance(state, buffer.subarray(0, bytesRead), sizeBytes);
     if (sum === undefined) continue;
-    if (sums[sumsCount]?.equals(sum) !== true) return { state: checked, sumsCount };
+    const known = sums[sumsCount];
+    if (known === undefined && isSameBoot) {
+      lateSums.push(sum);
+      continue;
+    }
+    if (known?.equals(sum) !== true) return { state: checked, sumsCount, lateSums };
     sumsCount += 1;
     checked = copy();
     if (checked.atByte < sizeBytes) onChecked(checked.atByte);
   }
   const found = isSameBoot ? state : checked;
   const isWrong = found.atByte === sizeBytes && `sha256:${found.hash.copy().digest('hex')}` !== digest;
-  return isWrong ? { state: toStart(), sumsCount: 0 } : { state: found, sumsCount };
+  return isWrong ? { state: toStart(), sumsCount: 0, lateSums: [] } : { state: found, sumsCount, lateSums };
 }
 
 async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], atByte: number): Promise<number> {

@@ -124,6 +124,21 @@ describe('kept bytes', () => {
     expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
   });
 
+  test('that the end of the process left without their checkpoints are kept all the same', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read, keptBytes } = await leaveHalf(folder, site);
+    const sumsPath = partOf(folder, read).replace('.part', '.sums');
+    await truncate(sumsPath, (await stat(sumsPath)).size - 2 * 32);
+    const blobs = await startKept(folder);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE - keptBytes);
+    await untilKept(blobs, read.digest, SIZE);
+    // And have them then.
+    const later = await startKept(folder, { bootId: '' });
+    expect((await drain(later.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE - keptBytes);
+  });
+
   test('with garbage for checkpoints are fetched again', async () => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const { read } = await leaveHalf(folder, site);
