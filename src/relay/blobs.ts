@@ -29,6 +29,8 @@ export interface BlobRead {
   readonly source: BlobSource;
   /** How long to hold on without a byte. */
   readonly stallTimeoutMs: number;
+  /** Whether others cannot go on while this one holds on: then it holds on for a short while only. */
+  readonly isInTheWay?: (() => boolean) | undefined;
   readonly signal: AbortSignal;
   /** Called for all that comes from the registry, as it comes: what comes again counts again. */
   readonly onFetched?: ((bytes: number) => void) | undefined;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Clock } from '#agent/ports';
 import type { Offer, OfferRequest, RelayProbe } from '#agent/relay-port';
 import { AgentError } from '#core/reason';
 import type { Blobs } from '#relay/blobs';
@@ -37,8 +38,11 @@ export interface OffersOptions {
   readonly address: string;
   readonly blobs: Blobs;
   readonly kept: KeptManifests;
+  readonly clock: Pick<Clock, 'steadyMs'>;
 }
 
+/** An engine that asked for the manifest and asks for nothing more for so long has no place free for the layers. */
+const HELD_UP_MS = 5000;
 /** Names whose offer has ended are remembered: engines go on reading a shared layer under the name that they began with. */
 const MAX_ENDED_NAMES = 1000;
 /** No tag that a probe asks for is there. */
@@ -51,10 +55,14 @@ interface Probe {
 interface Entry extends Probe {
   readonly name: string;
   readonly image: OfferedImage;
+  /** Blobs that are being read under its name. */
+  reads: number;
+  /** By the steady clock: when somebody last asked for it or read on. */
+  activeMs: number;
 }
 
 /** Keeps what is offered: nothing else is ever served. */
-export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
+export function createOffers({ address, blobs, kept, clock }: OffersOptions): Offers {
   const live = new Map<string, Entry>();
   const probes = new Map<string, Probe>();
   const ended = new Set<string>();
@@ -76,7 +84,28 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
       .map(({ image }) => image);
   }
 
-  async function* readBlob({ name, digest, fromByte, signal }: ShelfRead): AsyncGenerator<Uint8Array> {
+  /** Whether another registry's image waits for places that the engine has given to this one. */
+  function isInTheWay({ request: { access } }: OfferedImage): boolean {
+    return [...live.values()].some(
+      ({ image, wasAsked, reads, activeMs }) =>
+        image.request.access.address !== access.address &&
+        wasAsked &&
+        reads === 0 &&
+        clock.steadyMs() - activeMs >= HELD_UP_MS,
+    );
+  }
+
+  async function* readBlob(read: ShelfRead): AsyncGenerator<Uint8Array> {
+    const entry = live.get(read.name);
+    if (entry !== undefined) entry.reads += 1;
+    try {
+      yield* readFromAny(read);
+    } finally {
+      if (entry !== undefined) Object.assign(entry, { reads: entry.reads - 1, activeMs: clock.steadyMs() });
+    }
+  }
+
+  async function* readFromAny({ name, digest, fromByte, signal }: ShelfRead): AsyncGenerator<Uint8Array> {
     let atByte = fromByte;
     let failure: unknown = new AgentError('Cancelled', 'this is no longer offered');
     // Each turn that fails ends a holder.
@@ -100,9 +129,10 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
   }
 
   async function* readHeld(
-    { request, upstream, kept: known, blobs: sizes, signal: life }: OfferedImage,
+    image: OfferedImage,
     { digest, fromByte, signal }: Omit<ShelfRead, 'name'>,
   ): AsyncGenerator<Uint8Array> {
+    const { request, upstream, kept: known, blobs: sizes, signal: life } = image;
     // An image configuration that was read before.
     const small = known.get(digest);
     if (small !== undefined) yield small.bytes.subarray(fromByte);
@@ -113,6 +143,7 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
         fromByte,
         source: { upstream, repository: request.reference.repository },
         stallTimeoutMs: request.stallTimeoutMs,
+        isInTheWay: () => isInTheWay(image),
         signal: AbortSignal.any([signal, life]),
         onFetched: request.onFetched,
       });
@@ -121,7 +152,9 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
 
   return {
     noteAsked(name) {
-      const found = live.get(name) ?? probes.get(name);
+      const entry = live.get(name);
+      if (entry !== undefined) entry.activeMs = clock.steadyMs();
+      const found = entry ?? probes.get(name);
       if (found !== undefined) found.wasAsked = true;
       return live.has(name) || ended.has(name);
     },
@@ -156,7 +189,7 @@ export function createOffers({ address, blobs, kept }: OffersOptions): Offers {
         upstream,
         kept: kept.of(`${access.address}/${reference.repository}`),
       });
-      const entry: Entry = { name, image, wasAsked: false };
+      const entry: Entry = { name, image, wasAsked: false, reads: 0, activeMs: clock.steadyMs() };
       live.set(name, entry);
       return {
         reference: { registry: address, repository: name, digest },

@@ -41,7 +41,7 @@ export function createRelay(options: RelayOptions): Relay {
   const { port, blobs, bucket, clock, log } = options;
   const kept = createKeptManifests(MAX_KEPT_BYTES);
   const upstreamOf = createUpstreams(options.openUpstream);
-  const offers = createOffers({ address: `127.0.0.1:${port ?? 0}`, blobs, kept });
+  const offers = createOffers({ address: `127.0.0.1:${port ?? 0}`, blobs, kept, clock });
   const server = createRelayServer({
     port,
     listPlaces: options.listPlaces ?? listPlaces,

@@ -16,6 +16,8 @@ export interface SteadyFetch {
   readonly stallTimeoutMs: number;
   /** How long to hold on from the first failure since a byte came. */
   readonly patienceMs: number;
+  /** Whether others cannot go on meanwhile. */
+  readonly isInTheWay?: (() => boolean) | undefined;
   readonly signal: AbortSignal;
   readonly onFetched?: ((bytes: number) => void) | undefined;
 }
@@ -30,6 +32,10 @@ const RETRY = { retryInitialSeconds: 0.5, retryMaxSeconds: 15 };
 const MAX_RETRY_AFTER_MS = 60_000;
 /** A connection that is silent for longer is given up for another one. */
 const MAX_SILENCE_MS = 60_000;
+/** How long to hold on without a byte where others cannot go on meanwhile. */
+const IN_THE_WAY_MS = 15_000;
+/** How often to look whether that is so. */
+const LOOK_MS = 1000;
 /** Connections in a row that break before they come to a byte that is new. */
 const MAX_VAIN_SKIPS = 3;
 
@@ -73,7 +79,11 @@ export async function* fetchSteadily(
     failures += 1;
     const nowMs = clock.steadyMs();
     failedMs ??= nowMs;
-    const isOver = nowMs - progress.heardMs >= stallTimeoutMs || nowMs - failedMs >= patienceMs;
+    const silentMs = nowMs - progress.heardMs;
+    const isOver =
+      silentMs >= stallTimeoutMs ||
+      nowMs - failedMs >= patienceMs ||
+      (silentMs >= IN_THE_WAY_MS && fetch.isInTheWay?.() === true);
     if (FINAL.has(failure.reason) || isOver || vainSkips >= MAX_VAIN_SKIPS) throw failure;
     const delayMs = backoffMs(failures, RETRY, clock.random());
     const askedMs = failure instanceof BusyRegistry ? Math.min(failure.retryAfterMs, MAX_RETRY_AFTER_MS) : 0;
@@ -91,11 +101,11 @@ interface Progress {
 }
 
 async function* fetchOnce(
-  { digest, sizeBytes, source, stallTimeoutMs, signal, onFetched }: SteadyFetch,
+  { digest, sizeBytes, source, stallTimeoutMs, isInTheWay, signal, onFetched }: SteadyFetch,
   { bucket, clock }: Surroundings,
   progress: Progress,
 ): AsyncGenerator<Uint8Array> {
-  const silence = watchSilence(clock, Math.min(stallTimeoutMs / 2, MAX_SILENCE_MS));
+  const silence = watchSilence(clock, Math.min(stallTimeoutMs / 2, MAX_SILENCE_MS), isInTheWay);
   const connection = AbortSignal.any([signal, silence.signal]);
   try {
     silence.begin();
@@ -140,15 +150,17 @@ interface Silence {
 }
 
 /** Aborts when nothing is heard for so long. One watch for a whole connection: there are thousands of pieces in it. */
-function watchSilence(clock: Clock, limitMs: number): Silence {
+function watchSilence(clock: Clock, limitMs: number, isInTheWay: () => boolean = () => false): Silence {
   const closed = new AbortController();
   const silent = new AbortController();
   let sinceMs: number | undefined;
   async function watch(): Promise<void> {
     while (!closed.signal.aborted) {
       const silentMs = sinceMs === undefined ? 0 : clock.steadyMs() - sinceMs;
-      if (silentMs >= limitMs) return silent.abort();
-      await clock.sleep(limitMs - silentMs, closed.signal);
+      const isLate = silentMs >= IN_THE_WAY_MS;
+      if (silentMs >= limitMs || (isLate && isInTheWay())) return silent.abort();
+      const nextMs = isLate ? LOOK_MS : IN_THE_WAY_MS - silentMs;
+      await clock.sleep(Math.min(limitMs - silentMs, nextMs), closed.signal);
     }
   }
   void watch();

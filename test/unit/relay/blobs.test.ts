@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { systemClock } from '#adapters/system-clock';
-import { drain, failureOf, makeBlobs, toRead } from '#test/unit/relay/bench';
+import { drain, failureOf, makeBlobs, NEVER, toRead } from '#test/unit/relay/bench';
 import { makeBytes, startSite, toDigest } from '#test/unit/relay/site';
 
 const SIZE = 5_000_000;
@@ -142,6 +142,24 @@ describe('a blob', () => {
     const fall = (): void => void (site.faults.hangAfterBytes = 0);
     const read = toRead(site, BLOB, { stallTimeoutMs: 400, onFetched: fall });
     expect(await failureOf(drain(makeBlobs({ clock }).read(read)))).toMatchObject({ reason: 'Stalled' });
+  });
+
+  test('that stays still is given up soon where it is in the way of others, and only there', async () => {
+    const site = await startSite();
+    const clock = {
+      ...systemClock,
+      steadyMs: () => systemClock.steadyMs() * 100,
+      sleep: (delayMs: number, signal: AbortSignal) => systemClock.sleep(delayMs / 100, signal),
+    };
+    site.faults.hangAfterBytes = 2_000_000;
+    let isInTheWay = false;
+    const read = toRead(site, BLOB, { stallTimeoutMs: 900_000, isInTheWay: () => isInTheWay });
+    const startMs = clock.steadyMs();
+    const failing = failureOf(drain(makeBlobs({ clock }).read(read)));
+    await clock.sleep(30_000, NEVER);
+    isInTheWay = true;
+    expect(await failing).toMatchObject({ reason: 'Stalled' });
+    expect(clock.steadyMs() - startMs).toBeGreaterThanOrEqual(30_000);
   });
 
   test('is not given up for the time that its reader takes', async () => {
