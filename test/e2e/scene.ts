@@ -76,18 +76,21 @@ const QUICK = { retryInitialSeconds: 1, retryMaxSeconds: 2, reportIntervalSecond
  */
 export async function startScene(options: LabOptions = {}): Promise<Scene> {
   const scene = await openScene({ startFilter: startDocumentedFilter, ...options });
-  onTestFinished(async () => {
-    try {
-      const placesWhileItRan = scene.findSecrets();
-      await scene.module?.stop();
-      expect([...placesWhileItRan, ...scene.findSecrets()], 'places where a password stands').toEqual([]);
-      const refused = scene.filter?.requests.filter(({ endpoint }) => endpoint === undefined) ?? [];
-      expect(refused, 'requests that docs/security.md does not list').toEqual([]);
-    } finally {
-      await scene.stop();
-    }
-  });
+  onTestFinished(() => endScene(scene));
   return scene;
+}
+
+/** Stops everything, and looks for what must not be: a password anywhere, a request that the filter refused. */
+export async function endScene(scene: Scene): Promise<void> {
+  try {
+    const placesWhileItRan = scene.findSecrets();
+    await scene.module?.stop();
+    expect([...placesWhileItRan, ...scene.findSecrets()], 'places where a password stands').toEqual([]);
+    const refused = scene.filter?.requests.filter(({ endpoint }) => endpoint === undefined) ?? [];
+    expect(refused, 'requests that docs/security.md does not list').toEqual([]);
+  } finally {
+    await scene.stop();
+  }
 }
 
 /** Starts a lab that whoever asked for it stops and searches; without a filter, unless one is asked for. */

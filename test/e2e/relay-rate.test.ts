@@ -1,0 +1,52 @@
+import { expect, test, vi } from 'vitest';
+import { IS_LONG, LONG_WAIT, toSeeds, useRelayStage } from './relay-stage.ts';
+import { makeImage } from './scene.ts';
+import type { Json } from './scene.ts';
+
+vi.setConfig({ testTimeout: LONG_WAIT.timeout });
+
+const CAP = 1_000_000;
+const LAYER = IS_LONG ? 5_000_000 : 1_500_000;
+
+const onStage = useRelayStage();
+
+/** Pulls two images of two layers from two registries. @returns bytes a second over both, in mid-way */
+async function measureRate(name: string, settings: Json): Promise<number> {
+  const stage = onStage();
+  const { registry } = stage;
+  registry.faults.totalBytesPerSecond = undefined;
+  const other = await stage.startOpenRegistry();
+  await other.push(await makeImage(toSeeds(`${name}-other`, 2), LAYER), 'other', '1');
+  await stage.pushLayers(`acme/${name}:1`, toSeeds(name, 2), LAYER);
+  const images = { one: { image: `acme/${name}:1`, registry: 'plant' }, two: `${other.address}/other:1` };
+  stage.desire(images, settings, { plant: stage.plant, other: { address: other.address } });
+  stage.startModule();
+  const downloaded = (): number =>
+    ['one', 'two'].reduce((sum, image) => sum + Number(stage.image(image)['downloadedBytes'] ?? 0), 0);
+  const reach = async (part: number): Promise<{ bytes: number; atMs: number }> => {
+    await expect.poll(downloaded, LONG_WAIT).toBeGreaterThanOrEqual(part * 4 * LAYER);
+    return { bytes: downloaded(), atMs: performance.now() };
+  };
+  const begin = await reach(0.1);
+  const end = await reach(0.8);
+  expect(stage.image('one')['transport']).toBe('relay');
+  await stage.waitForReady(LONG_WAIT.timeout);
+  const rate = (end.bytes - begin.bytes) / ((end.atMs - begin.atMs) / 1000);
+  if (IS_LONG) console.log(`FIGURE ${name}: ${Math.round(rate)} bytes a second`);
+  return rate;
+}
+
+test('all downloads together keep to maxBytesPerSecond within a tenth', async () => {
+  const rate = await measureRate('cap', { maxBytesPerSecond: CAP });
+  expect(rate).toBeGreaterThan(0.9 * CAP);
+  expect(rate).toBeLessThan(1.1 * CAP);
+});
+
+test('outside of a pull window that throttles, pulls go on that slowly', async () => {
+  const hour = new Date().getUTCHours();
+  const toTime = (hours: number): string => `${String((hour + hours) % 24).padStart(2, '0')}:00`;
+  const pullWindow = { start: toTime(10), end: toTime(11), outsideBytesPerSecond: CAP };
+  const rate = await measureRate('window', { pullWindow });
+  expect(rate).toBeGreaterThan(0.9 * CAP);
+  expect(rate).toBeLessThan(1.1 * CAP);
+});
