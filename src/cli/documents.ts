@@ -32,6 +32,7 @@ export interface RegistryEntry extends Trouble {
   readonly address: string;
   readonly login: string;
   readonly credential?: string;
+  readonly transport?: 'relay' | 'engine';
 }
 
 export interface ImageEntry extends Trouble {

@@ -38,10 +38,15 @@ function formatHead({ agent, lastDesiredVersion, lastDesiredStatus }: StatusDocu
   return `${parts.join(', ')}\n${description === '' ? '' : `Desired properties: ${description}\n`}`;
 }
 
-const toRegistryRow = (name: string, { address, login, credential, reason }: RegistryEntry): string[] => [
+const WAYS = { relay: 'through the relay', engine: 'by the engine' } as const;
+
+const toRegistryRow = (
+  name: string,
+  { address, login, credential, reason, transport }: RegistryEntry,
+): string[] => [
   name,
   address,
-  [login, reason ?? credential].filter((part) => part !== undefined).join(', '),
+  [login, reason ?? credential, transport && WAYS[transport]].filter((part) => part !== undefined).join(', '),
 ];
 
 function toImageRow(name: string, entry: ImageEntry): string[] {

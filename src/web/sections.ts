@@ -1,5 +1,6 @@
 import { formatBytes } from '#core/format';
 import type { Neighbour, Overview } from '#core/overview';
+import type { Route } from '#core/route';
 import type { RegistryStatus } from '#core/status';
 import { formatMoment } from '#web/format';
 import type { Headline } from '#web/headline';
@@ -104,7 +105,7 @@ const LOGIN_COLOURS: Readonly<Record<RegistryStatus['login'], string>> = {
 };
 
 function toRegistryRow(name: string, registry: RegistryStatus): Html {
-  const { address, login, credential, reason, message, checkedAtMs } = registry;
+  const { address, login, credential, reason, message, checkedAtMs, route } = registry;
   const by = credential === undefined ? NOTHING : html`with <code>${credential}</code>`;
   const at =
     checkedAtMs === undefined ? NOTHING : html`<span class="nums">${formatMoment(checkedAtMs)}</span>`;
@@ -115,8 +116,16 @@ function toRegistryRow(name: string, registry: RegistryStatus): Html {
     state: login,
     colours: LOGIN_COLOURS[login],
     reason,
-    details: html`${message} ${by} ${at}`,
+    details: html`${message} ${by} ${at} ${toWay(route)}`,
   });
+}
+
+/** How images come from a registry, and why so for whoever points at it. */
+function toWay(route: Route | undefined): Html {
+  if (route === undefined) return NOTHING;
+  const clear = route.isPlainHttp ? ' in clear' : '';
+  const way = route.transport === 'relay' ? `through the relay${clear}` : 'by the engine';
+  return html`<span title="${route.why}">images come ${way}</span>`;
 }
 
 /** Links to the images of each phase. */

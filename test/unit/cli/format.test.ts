@@ -28,7 +28,12 @@ const STATUS: StatusDocument = {
       message: REFUSED,
       advice: FAILURES.Unauthorized.advice,
     },
-    plant: { address: '127.0.0.1:8000', login: 'Succeeded', credential: 'password2' },
+    plant: {
+      address: '127.0.0.1:8000',
+      login: 'Succeeded',
+      credential: 'password2',
+      transport: 'relay',
+    },
   },
   images: {
     analytics: { image: '127.0.0.1:8000/acme/analytics:0.1', phase: 'Pulled', sizeBytes: 27_000_000 },

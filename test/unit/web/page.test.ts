@@ -225,3 +225,17 @@ it('a page holds nothing but what its policy allows: no style and no script of i
   );
   for (const [, url] of text.matchAll(/(?:src|href)="([^"]*)"/g)) expect(url).toMatch(/^[/#](?!\/)/);
 });
+
+it.each([
+  ['relay', true, 'images come through the relay in clear'],
+  ['relay', false, 'images come through the relay<'],
+  ['engine', false, 'images come by the engine<'],
+] as const)('says how images of a registry come: %s, plain HTTP %s', (transport, isPlainHttp, words) => {
+  const route = { transport, why: 'The relay is off: "x".', isPlainHttp };
+  const overview = makeOverview({
+    registries: { plant: { address: '127.0.0.1:8000', login: 'Anonymous', route } },
+  });
+  const text = formatPage(overview, toSelection(new URLSearchParams()), 'device');
+  expect(text).toContain(words);
+  expect(text).toContain('title="The relay is off: &quot;x&quot;."');
+});
