@@ -141,7 +141,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       dir,
       authority,
       commonName: 'edgehub',
-      dnsNames: ['localhost'],
+      // The second is this machine's for a container with a network of its own.
+      dnsNames: ['localhost', 'host.docker.internal'],
       ipAddresses: ['127.0.0.1'],
     });
     return { certificate, authorityPem: authority.certificatePem };

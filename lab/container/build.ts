@@ -50,6 +50,18 @@ export async function saveImage(dockerHost: DockerHost, reference: string, dir: 
   await rm(archivePath);
 }
 
+/** Gives an engine an image that another one has. */
+export async function copyImage(from: DockerHost, to: DockerHost, reference: string): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'image-'));
+  try {
+    const archivePath = join(dir, 'image.tar');
+    await docker(from, undefined, ['save', '--output', archivePath, reference]);
+    await loadImages(to, [archivePath]);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
 /** Copies what `.dockerignore` lets through, so that a build does not see what changes meanwhile. */
 export async function copyContext(projectDir: string, contextDir: string): Promise<void> {
   const ignore = await readFile(join(projectDir, '.dockerignore'), 'utf8');

@@ -12,11 +12,15 @@ export interface ContainerOptions {
   readonly createOptions: {
     readonly HostConfig: Readonly<Record<string, unknown>>;
     readonly Healthcheck?: Readonly<Record<string, unknown>>;
+    readonly NetworkingConfig?: Readonly<Record<string, unknown>>;
+    readonly Entrypoint?: readonly string[];
   };
   /** What edgeAgent and the deployment manifest put into it. */
   readonly environment: Readonly<Record<string, string>>;
   /** The engine's socket on this machine, bound in where `createOptions` bind `/var/run/docker.sock`. */
   readonly socketPath: string;
+  /** The engine's network that edgeAgent puts it into, unless `createOptions` name one. Default: the host's. */
+  readonly network?: string | undefined;
 }
 
 /** How a container is doing. */
@@ -29,6 +33,8 @@ export interface ContainerState {
   readonly health: string | undefined;
   /** Of its init as this machine sees it, 0 when it does not run. */
   readonly pid: number;
+  /** IPv4, by the engine's network. */
+  readonly addresses: Readonly<Record<string, string>>;
 }
 
 /** How a program ended that was run in a container. */
@@ -57,8 +63,8 @@ export interface Container {
 }
 
 /**
- * Starts a module as edgeAgent does: with the workload API's socket bound in and its label on the container. It is on
- * the host's network, for a private engine has no other.
+ * Starts a module as edgeAgent does: with the workload API's socket bound in and its label on the container, and in the
+ * network that edgeAgent is told of.
  * @see https://github.com/Azure/iotedge/blob/1.5.0/edge-agent/src/Microsoft.Azure.Devices.Edge.Agent.Edgelet.Docker/CombinedEdgeletConfigProvider.cs
  */
 export async function startContainer(options: ContainerOptions): Promise<Container> {
@@ -75,10 +81,14 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
     HostConfig: {
       ...createOptions.HostConfig,
       Binds: workload.protocol === 'unix:' ? [...binds, `${workload.pathname}:${workload.pathname}`] : binds,
-      NetworkMode: 'host',
-      // A private engine has no bridge, and so no gateway to the host: the host is this network itself.
-      ExtraHosts: [],
+      // An engine without a bridge has no gateway to the host: the host is this network itself.
+      ...(options.network === undefined ? { NetworkMode: 'host', ExtraHosts: [] } : {}),
     },
+    ...(options.network === undefined
+      ? {}
+      : {
+          NetworkingConfig: createOptions.NetworkingConfig ?? { EndpointsConfig: { [options.network]: {} } },
+        }),
   };
   const created = await call('POST', '/containers/create', {
     ...asked,
@@ -133,7 +143,8 @@ function readBinds(written: unknown, socketPath: string): { binds: string[]; vol
 }
 
 function toState(answer: unknown): ContainerState {
-  const { State } = answer as {
+  const { State, NetworkSettings } = answer as {
+    NetworkSettings: { Networks: Readonly<Record<string, { readonly IPAddress: string }>> };
     State: {
       Running: boolean;
       ExitCode: number;
@@ -148,6 +159,9 @@ function toState(answer: unknown): ContainerState {
     outOfMemory: State.OOMKilled,
     health: State.Health?.Status,
     pid: State.Pid,
+    addresses: Object.fromEntries(
+      Object.entries(NetworkSettings.Networks).map(([name, { IPAddress }]) => [name, IPAddress]),
+    ),
   };
 }
 

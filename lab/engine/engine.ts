@@ -7,6 +7,7 @@ import { makeSocketDir } from '../socket-dir.ts';
 import type { EngineClient } from './engine-client.ts';
 import { createEngineClient } from './engine-client.ts';
 import { seeEtcDir } from './etc-dir.ts';
+import { inOwnNetwork } from './own-network.ts';
 import { runEngine } from './run-engine.ts';
 
 /** What {@link startEngine} takes. */
@@ -22,11 +23,16 @@ export interface EngineOptions {
    * with each request. Default: the machine's, which has to be there in any case.
    */
   readonly etcDir?: string;
+  /**
+   * Whether it has a network of its own, with bridges and published ports, as on a device; see `doors.ts` for the way
+   * in. Default: it is in this network, and its containers have no other.
+   */
+  readonly hasNetwork?: boolean;
   /** Further entries of daemon.json, such as `max-concurrent-downloads` or `insecure-registries`. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** A Docker engine of its own, without networking, that shares nothing with the machine's one. */
+/** A Docker engine of its own that shares nothing with the machine's one. */
 export interface Engine extends EngineClient {
   readonly socketPath: string;
   readonly dataRoot: string;
@@ -44,6 +50,15 @@ export interface Engine extends EngineClient {
   /** Stops and starts. */
   restart(): Promise<void>;
 }
+
+/** Nothing of this network is changed. */
+const NO_NETWORK = [
+  '--bridge=none',
+  '--iptables=false',
+  '--ip6tables=false',
+  '--ip-masq=false',
+  '--ip-forward=false',
+];
 
 /**
  * Starts a private dockerd and waits until it answers. Needs root.
@@ -67,14 +82,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     `--data-root=${dataRoot}`,
     `--exec-root=${execRoot}`,
     `--pidfile=${join(runDir, 'docker.pid')}`,
-    '--bridge=none',
-    '--iptables=false',
-    '--ip6tables=false',
-    '--ip-masq=false',
-    '--ip-forward=false',
+    ...(options.hasNetwork === true ? [] : NO_NETWORK),
   ];
+  const command = { command: dockerdPath, args };
   return runEngine({
-    ...seeEtcDir(options.etcDir, { command: dockerdPath, args }),
+    ...seeEtcDir(options.etcDir, options.hasNetwork === true ? inOwnNetwork(command) : command),
     env: {
       PATH: `${dirname(dockerdPath)}${delimiter}${process.env['PATH'] ?? ''}`,
       // Where a containerd that answers too slowly is made to write down its stacks.

@@ -13,6 +13,8 @@ export interface RegistryRequest {
   readonly bytes: number;
   /** Unix time of its arrival. */
   readonly atMs: number;
+  /** The Host header: by which address it was asked. */
+  readonly host: string;
   /** The Range header. */
   readonly range?: string;
   /** Whom the password or the token was given to. */
@@ -41,6 +43,7 @@ export function openRequest(request: IncomingMessage): OpenRequest {
     status: 0,
     bytes: 0,
     atMs: Date.now(),
+    host: request.headers.host ?? '',
     ...(range === undefined ? {} : { range }),
     ...(user === undefined ? {} : { user }),
   };
