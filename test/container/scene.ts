@@ -20,6 +20,8 @@ export interface ContainerScene extends Scene {
 export interface ContainerChanges {
   /** Laid over `HostConfig`. */
   readonly hostConfig?: Readonly<Record<string, unknown>>;
+  /** Laid over the rest of `createOptions`. */
+  readonly createOptions?: Readonly<Record<string, unknown>>;
   readonly environment?: Readonly<Record<string, string>>;
   /** Laid over the image's HEALTHCHECK; times in nanoseconds. */
   readonly healthcheck?: Readonly<Record<string, number>>;
@@ -44,9 +46,20 @@ export function readDeployment(socketPath: string): {
   };
 }
 
-/** A lab on the engine that has the images. At the test's end its container is gone and has logged no password. */
-export async function startContainerScene(architecture: BuiltImage['architecture']): Promise<ContainerScene> {
-  const { dockerHost, images } = inject('built');
+/** Where a container runs. */
+export interface ContainerPlace {
+  readonly dockerHost: string;
+  /** A network of that engine. */
+  readonly network?: string;
+}
+
+/** A lab on an engine that has the images. At the test's end its container is gone and has logged no password. */
+export async function startContainerScene(
+  architecture: BuiltImage['architecture'],
+  place: ContainerPlace = inject('built'),
+): Promise<ContainerScene> {
+  const { images } = inject('built');
+  const { dockerHost, network } = place;
   const image = images.find((candidate) => candidate.architecture === architecture);
   if (image === undefined) throw new Error(`no image for ${architecture}`);
   const scene = await startScene({ engine: createEngineClient(dockerHost) });
@@ -61,6 +74,7 @@ export async function startContainerScene(architecture: BuiltImage['architecture
         image: image.reference,
         createOptions: {
           ...deployment.createOptions,
+          ...changes.createOptions,
           HostConfig: { ...deployment.createOptions.HostConfig, ...changes.hostConfig },
           ...(changes.healthcheck === undefined ? {} : { Healthcheck: changes.healthcheck }),
         },
@@ -68,11 +82,11 @@ export async function startContainerScene(architecture: BuiltImage['architecture
         environment: {
           ...scene.edge.environment,
           ...deployment.environment,
-          HTTP_PORT: '0',
-          RELAY_PORT: '0',
+          ...(network === undefined ? { HTTP_PORT: '0', RELAY_PORT: '0' } : {}),
           ...changes.environment,
         },
         socketPath: changes.socketPath ?? socketPath,
+        network,
       });
       onTestFinished(async () => {
         const logs = await container.logs();

@@ -41,6 +41,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     dockerd: 'docker.io',
     mmdebstrap: 'mmdebstrap',
     'qemu-aarch64-static': 'qemu-user-static',
+    ip: 'iproute2',
+    iptables: 'iptables',
   });
   const dir = await mkdtemp(join(tmpdir(), 'puller-images-'));
   const contextDir = join(dir, 'context');
