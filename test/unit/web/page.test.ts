@@ -237,5 +237,5 @@ it.each([
   });
   const text = formatPage(overview, toSelection(new URLSearchParams()), 'device');
   expect(text).toContain(words);
-  expect(text).toContain('title="The relay is off: &quot;x&quot;."');
+  expect(text).toContain('title="The relay is off: &#34;x&#34;."');
 });
