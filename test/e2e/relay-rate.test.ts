@@ -6,7 +6,7 @@ import type { Json } from './scene.ts';
 vi.setConfig({ testTimeout: LONG_WAIT.timeout });
 
 const CAP = 1_000_000;
-const LAYER = IS_LONG ? 5_000_000 : 1_500_000;
+const LAYER = IS_LONG ? 5_000_000 : 1_000_000;
 
 const onStage = useRelayStage();
 

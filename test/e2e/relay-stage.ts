@@ -12,7 +12,7 @@ export const IS_LONG = process.env['RELAY_TESTS'] === 'long';
 
 /** Of the image that is pulled while everything breaks. */
 export const LAYERS = 4;
-export const LAYER_BYTES = IS_LONG ? 25_000_000 : 5_000_000;
+export const LAYER_BYTES = IS_LONG ? 25_000_000 : 3_000_000;
 /** Slow enough for a test to break something at a byte that it has chosen. */
 export const LINK_BYTES_PER_SECOND = IS_LONG ? 8_000_000 : 5_000_000;
 /** For `expect.poll`. */
@@ -22,7 +22,7 @@ export const LONG_WAIT = { timeout: IS_LONG ? 300_000 : 60_000, interval: 5 };
 export const FETCHED_AT_MOST = 1.02;
 
 /** What may be on its way to a module that is killed: in the system, and in the module that has not written it yet. */
-export const ON_ITS_WAY_BYTES = 1_000_000;
+export const ON_ITS_WAY_BYTES = IS_LONG ? 2_000_000 : 1_000_000;
 
 /** An image as it was pushed. */
 export interface Pushed {

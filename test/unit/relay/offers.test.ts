@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { expect, it } from 'vitest';
+import { systemClock } from '#adapters/system-clock';
 import { AgentError } from '#core/reason';
+import type { BlobRead } from '#relay/blobs';
 import {
   ask,
   offerOf,
@@ -13,6 +15,7 @@ import {
   WAIT,
   waitUntilServing,
 } from '#test/unit/relay/scene';
+import { createStubBlobs } from '#test/unit/relay/stub-upstream';
 import { randomLayer, stubImage, stubIndex, toDigest } from '#test/unit/relay/stub-image';
 
 /** Begins to read, and tells what came and how it ended. */
@@ -268,4 +271,41 @@ it('what fetchContent read is served without a second question to the registry',
     expect(toDigest((await ask(port, `${path}/${place}`)).body)).toBe(wanted);
   }
   expect(upstream.asked).toHaveLength(asked);
+});
+
+it('an image is in the way as long as another registry’s waits for the engine to read it', async () => {
+  const stub = createStubBlobs();
+  stub.stops.set('any', { atByte: 10 });
+  const reads: BlobRead[] = [];
+  let nowMs = 0;
+  const { relay, port, registry } = await startRelay({
+    clock: { ...systemClock, steadyMs: () => nowMs },
+    blobs: {
+      ...stub,
+      read(read) {
+        reads.push(read);
+        return stub.read(read);
+      },
+    },
+  });
+  await waitUntilServing(relay);
+  const image = stubImage();
+  for (const address of ['plant:5000', 'site:5000']) registry(address).put('group/app', image, '1');
+  const layer = `blobs/${digestOf(image, 1)}`;
+  await open(port, `${toPath(offerOf(relay, image))}/${layer}`);
+  const isInTheWay = (): boolean | undefined => reads[0]?.isInTheWay?.();
+
+  const sibling = toPath(offerOf(relay, image));
+  const other = toPath(offerOf(relay, image, { access: toAccess('site:5000') }));
+  nowMs += 60_000;
+  expect(isInTheWay()).toBe(false);
+  await ask(port, `${sibling}/manifests/1`);
+  nowMs += 60_000;
+  expect(isInTheWay()).toBe(false);
+  await ask(port, `${other}/manifests/1`);
+  expect(isInTheWay()).toBe(false);
+  nowMs += 60_000;
+  expect(isInTheWay()).toBe(true);
+  await open(port, `${other}/${layer}`);
+  expect(isInTheWay()).toBe(false);
 });
