@@ -54,9 +54,9 @@ export function formatRefetched(figures: readonly Refetched[]): string {
 
 function toCell(figure: Refetched | undefined): string {
   if (figure === undefined) return '';
-  // The registry has counted what was on its way when a connection broke.
-  const megabytes = `${Math.max(figure.againBytes / 1e6, 0).toFixed(1)} MB`;
-  return figure.came ? megabytes : `${megabytes}, and it never came`;
+  const toMegabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+  if (figure.came) return toMegabytes(figure.againBytes);
+  return `${toMegabytes(figure.againBytes + figure.imageBytes)} in vain`;
 }
 
 /** @throws when the page has no place for the table */
