@@ -25,6 +25,9 @@ export interface Plan {
 /** Manifest requests in flight at once; they are small, and the registry may stand at the end of a poor link. */
 const MAX_CONCURRENT_CHECKS = 4;
 
+/** Through the relay a registry that sends nothing for so long keeps its places from no other registry. */
+const SILENCE_MS = 15_000;
+
 /** A registry that takes longer to say what an image holds keeps no other image from being pulled. */
 const MEASURE_GRACE_MS = 2000;
 
@@ -163,7 +166,8 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Ac
   const actions: Action[] = [];
   let spareBytes = toSpareBytes(world);
   for (const { name, spec } of eligible) {
-    if (running.pulls.size + actions.length >= desired.settings.maxConcurrentPulls) break;
+    const busy = toBusy(spec, world) + actions.length;
+    if (busy >= desired.settings.maxConcurrentPulls) continue;
     const targets = toTargets(spec.reference);
     if (targets.some((target) => pulling.has(target))) continue;
     const needBytes = world.contents.get(name)?.diskBytes ?? 0;
@@ -173,6 +177,18 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Ac
     actions.push({ kind: 'pull', name });
   }
   return actions;
+}
+
+/**
+ * Places that an image finds taken. Those of another registry that sends nothing through the relay do not count: the
+ * relay has the engine let go of it.
+ */
+function toBusy({ reference }: ImageSpec, { running, nowMs }: World): number {
+  const isSilent = (pull: RunningPull): boolean =>
+    pull.reference.registry !== reference.registry &&
+    pull.transport === 'relay' &&
+    nowMs >= pull.advancedAtMs + SILENCE_MS;
+  return [...running.pulls.values()].filter((pull) => !isSilent(pull)).length;
 }
 
 /** The names that a pull writes: two pulls of one name wait for each other. */
@@ -185,12 +201,15 @@ function* toWakeTimes(judgements: readonly Judgement[], world: World): Generator
   const { running, registries, nowMs } = world;
   const { stallTimeoutSeconds, pullTimeoutSeconds } = world.desired.settings;
   for (const { wakeAtMs } of judgements) if (wakeAtMs !== undefined) yield wakeAtMs;
+  const isSomebodyWaiting = judgements.some(({ want }) => want?.kind === 'pull');
   const holdEndMs = toHoldEndMs(world);
   if (holdEndMs > nowMs) yield holdEndMs;
   for (const pull of running.pulls.values()) {
     if (pull.isCancelling) continue;
     yield pull.advancedAtMs + stallTimeoutSeconds * 1000;
     yield pull.startedAtMs + pullTimeoutSeconds * 1000;
+    const silentAtMs = pull.advancedAtMs + SILENCE_MS;
+    if (isSomebodyWaiting && pull.transport === 'relay' && silentAtMs > nowMs) yield silentAtMs;
   }
   const { pullWindow: window } = world.desired.settings;
   if (window !== undefined && window.outsideBytesPerSecond > 0 && world.isRelayOn) {

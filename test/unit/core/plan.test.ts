@@ -520,6 +520,51 @@ const RELAY_ROWS: readonly Row[] = [
     actions: ['cancel a (Stalled)'],
   },
   {
+    when: 'all places are taken by a registry that sends nothing: an image of another is pulled',
+    specs: { a: A, b: B, far: other(A, 'far:5000'), near: toSpec('near') },
+    settings: { maxConcurrentPulls: 2 },
+    pulls: {
+      a: { advancedAtMs: NOW_MS - 15_000, transport: 'relay' },
+      b: { advancedAtMs: NOW_MS - 15_000, transport: 'relay' },
+    },
+    world: { ...ON, contents: new Map([['near', known(toSpec('near'))]]) },
+    actions: ['measure far'],
+  },
+  {
+    when: 'all places are taken by a registry that sends nothing, and it is known what another one holds',
+    specs: { a: A, b: B, far: other(A, 'far:5000'), near: toSpec('near') },
+    settings: { maxConcurrentPulls: 2 },
+    pulls: {
+      a: { advancedAtMs: NOW_MS - 15_000, transport: 'relay' },
+      b: { advancedAtMs: NOW_MS - 15_000, transport: 'relay' },
+    },
+    world: {
+      ...ON,
+      contents: new Map([
+        ['near', known(toSpec('near'))],
+        ['far', known(other(A, 'far:5000'))],
+      ]),
+    },
+    actions: ['pull far'],
+  },
+  {
+    when: 'a registry sends nothing for a moment: it keeps its places, and it is looked at again',
+    specs: { a: A, far: other(A, 'far:5000') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { advancedAtMs: NOW_MS - 14_000, transport: 'relay' } },
+    world: { ...ON, contents: new Map([['far', known(other(A, 'far:5000'))]]) },
+    actions: [],
+    wakeInMs: 1000,
+  },
+  {
+    when: 'a registry sends nothing to the engine itself: its places are the engine’s, and stay taken',
+    specs: { a: A, far: other(A, 'far:5000') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { advancedAtMs: NOW_MS - 15_000 } },
+    world: { ...ON, contents: new Map([['far', known(other(A, 'far:5000'))]]) },
+    actions: [],
+  },
+  {
     when: 'the window is closed and throttles: images that come through the relay are pulled',
     specs: { a: A },
     settings: { pullWindow: { ...NIGHT, outsideBytesPerSecond: 1 } },
