@@ -111,7 +111,7 @@ test('a corrupt byte among the kept ones costs that layer only', async () => {
   stage.startModule();
   await expectPulled(stage, 'rotten', pushed);
   expect(toShare(stage, 'a kept byte corrupt', pushed)).toBeLessThanOrEqual(
-    FETCHED_AT_MOST + 1 / LAYERS + ON_ITS_WAY_BYTES / pushed.sizeBytes,
+    FETCHED_AT_MOST + 1 / LAYERS + (2 * ON_ITS_WAY_BYTES) / pushed.sizeBytes,
   );
 });
 
