@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 
 const DEFAULT_PORT = 9600;
 
-/** Docker gives it 30 s, with a fifth of a CPU to start in. */
+/** Docker gives it 30 s, with half a CPU to start in. */
 const TIMEOUT_MS = 15_000;
 
 const port = Number(process.env['HTTP_PORT'] || DEFAULT_PORT);

@@ -78,11 +78,11 @@ test('runs without a capability, without a way to gain one, and on a root that c
   }
 });
 
-test('runs within 96 MB and a fifth of a CPU', async () => {
+test('runs within 96 MB and half a CPU', async () => {
   const { edge, startContainer } = await startContainerScene('amd64');
   const container = await startContainer();
   await expect.poll(() => edge.connected, WAIT).toBe(true);
-  expect(await readLimits(await container.programPid())).toEqual({ memoryBytes: 96 * 1024 ** 2, cpus: 0.2 });
+  expect(await readLimits(await container.programPid())).toEqual({ memoryBytes: 96 * 1024 ** 2, cpus: 0.5 });
 });
 
 test('ends with exit code 0 when it is stopped, within the ten seconds that it is given', async () => {
