@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests on real parts: one file after another, for each has engines and registries of its own. */
-const onRealParts = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 };
+/** Tests on real parts: a few files at a time, for each has engines and registries of its own. */
+const onRealParts = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 export default defineConfig({
   test: {
@@ -19,6 +19,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/conformance/real-*.test.ts'],
           ...onRealParts,
+          // They mostly wait.
+          maxWorkers: 2,
         },
       },
       {
@@ -27,6 +29,8 @@ export default defineConfig({
           include: ['test/container/**/*.test.ts'],
           globalSetup: ['test/container/setup.ts'],
           ...onRealParts,
+          // All use the one engine that has the images.
+          fileParallelism: false,
         },
       },
       {
@@ -35,7 +39,6 @@ export default defineConfig({
           include: ['test/faults/**/*.test.ts'],
           ...onRealParts,
           // Each group has a lab of its own, and they mostly wait.
-          fileParallelism: true,
           maxWorkers: 4,
         },
       },
