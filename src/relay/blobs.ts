@@ -4,6 +4,7 @@ import type { KeptBytes } from '#relay/kept-bytes';
 import { createKeptRead } from '#relay/kept-read';
 import type { KeptRead } from '#relay/kept-read';
 import { readPassing } from '#relay/passing-read';
+import { createTidy } from '#relay/tidy';
 import type { TokenBucket } from '#relay/token-bucket';
 import type { Upstream } from '#relay/upstream';
 
@@ -52,7 +53,7 @@ export interface BlobsOptions {
 
 export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
   const states = createHashStates();
-  const surroundings = { states, bucket, clock, log };
+  const surroundings = { states, bucket, tidy: createTidy(), clock, log };
   /** By digest. */
   const keptReads = new Map<string, KeptRead>();
 

@@ -8,6 +8,7 @@ import { createRecentPieces } from '#relay/recent-pieces';
 import { toPieces } from '#relay/pieces';
 import { fetchSteadily } from '#relay/steady-fetch';
 import type { TokenBucket } from '#relay/token-bucket';
+import type { Tidy } from '#relay/tidy';
 
 /** One blob that is being kept, for as long as it has readers. */
 export interface KeptRead {
@@ -24,6 +25,7 @@ interface Surroundings {
   readonly kept: KeptBytes;
   readonly states: HashStates;
   readonly bucket: TokenBucket;
+  readonly tidy: Tidy;
   readonly clock: Clock;
   readonly log: Log;
 }

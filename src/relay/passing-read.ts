@@ -5,11 +5,13 @@ import type { BlobRead } from '#relay/blobs';
 import type { HashStates } from '#relay/hash-states';
 import { fetchSteadily } from '#relay/steady-fetch';
 import type { TokenBucket } from '#relay/token-bucket';
+import type { Tidy } from '#relay/tidy';
 import { toPieces } from '#relay/pieces';
 
 interface Surroundings {
   readonly states: HashStates;
   readonly bucket: TokenBucket;
+  readonly tidy: Tidy;
   readonly clock: Clock;
 }
 

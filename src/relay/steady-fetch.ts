@@ -4,6 +4,7 @@ import { AgentError } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { BusyRegistry } from '#relay/registry-failure';
 import type { TokenBucket } from '#relay/token-bucket';
+import type { Tidy } from '#relay/tidy';
 import type { BlobSource } from '#relay/blobs';
 
 /** What is wanted of the registry. */
@@ -24,6 +25,7 @@ export interface SteadyFetch {
 
 interface Surroundings {
   readonly bucket: TokenBucket;
+  readonly tidy: Tidy;
   readonly clock: Clock;
 }
 
@@ -102,7 +104,7 @@ interface Progress {
 
 async function* fetchOnce(
   { digest, sizeBytes, source, stallTimeoutMs, isInTheWay, signal, onFetched }: SteadyFetch,
-  { bucket, clock }: Surroundings,
+  { bucket, tidy, clock }: Surroundings,
   progress: Progress,
 ): AsyncGenerator<Uint8Array> {
   const silence = watchSilence(clock, Math.min(stallTimeoutMs / 2, MAX_SILENCE_MS), isInTheWay);
@@ -121,6 +123,7 @@ async function* fetchOnce(
       silence.end();
       progress.heardMs = clock.steadyMs();
       onFetched?.(chunk.length);
+      tidy(chunk.length);
       await bucket.take(chunk.length, signal);
       const fresh = chunk.subarray(skipBytes, skipBytes + sizeBytes - progress.atByte);
       skipBytes = Math.max(skipBytes - chunk.length, 0);
