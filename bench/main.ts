@@ -5,12 +5,14 @@ import type { BenchOptions, Bound, Findings, Part } from './part.ts';
 import * as device from './parts/device.ts';
 import * as fleet from './parts/fleet.ts';
 import * as idle from './parts/idle.ts';
+import * as order from './parts/order.ts';
 import * as profile from './parts/profile.ts';
 import * as pulls from './parts/pulls.ts';
+import * as soak from './parts/soak.ts';
 import { record } from './record.ts';
 import { formatTable } from './table.ts';
 
-const PARTS: Readonly<Record<string, Part>> = { pulls, idle, device, fleet, profile };
+const PARTS: Readonly<Record<string, Part>> = { pulls, order, idle, device, fleet, profile, soak };
 
 const HELP = `npm run bench -- [part…] [options]
 

@@ -101,11 +101,7 @@ function countKinds(requests: readonly RegistryRequest[]): Map<string, number> {
 function toFindings(count: number, spans: readonly Span[], refreshSeconds: number): Findings {
   const [idle, touched, changed, refresh] = spans;
   const toRefreshes = (span: Span | undefined): number => (span?.seconds ?? 0) / refreshSeconds;
-  const manifests = (span: Span | undefined): number =>
-    [...(span?.registry ?? [])].reduce(
-      (sum, [kind, asked]) => sum + (kind.endsWith('manifests') ? asked : 0),
-      0,
-    );
+  const heads = refresh?.registry.get('HEAD manifests') ?? 0;
   const toHourly = (span: Span | undefined): number => ((span?.cpuMs ?? 0) / (span?.seconds ?? 1)) * 3.6;
   const perRefreshSeconds = (refresh?.cpuMs ?? 0) / 1000 / toRefreshes(refresh);
   const format = (counts: ReadonlyMap<string, number>): string =>
@@ -152,8 +148,8 @@ function toFindings(count: number, spans: readonly Span[], refreshSeconds: numbe
         quickAtMost: 2,
       },
       {
-        what: 'manifest requests for each image and refresh',
-        value: manifests(refresh) / count / toRefreshes(refresh),
+        what: 'HEAD requests for a manifest, for each image and refresh',
+        value: heads / count / toRefreshes(refresh),
         atMost: 1.1,
       },
     ],
