@@ -28,7 +28,6 @@ export interface Scene extends Lab {
 /** Starts a lab in which the module runs as in its image. */
 export async function startScene(options: LabOptions = {}): Promise<Scene> {
   await ensurePrerequisites();
-  await promisify(execFile)(process.execPath, ['scripts/build.ts']);
   const runtime = await readRuntime('Dockerfile.amd64');
   const relayPort = await findFreePort();
   const lab = await startLab({

@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { ensurePrerequisites } from '#lab/prerequisites';
 import { startRegistry } from '#lab/registry/registry';
 import type { RegistryRequest } from '#lab/registry/request-log';
@@ -34,7 +32,6 @@ interface Seen {
 /** Modules as processes, each with a twin and an engine of its own. */
 export async function run({ isQuick, devices: count = isQuick ? 8 : 200 }: BenchOptions): Promise<Findings> {
   await ensurePrerequisites();
-  await promisify(execFile)(process.execPath, ['scripts/build.ts']);
   const dir = await mkdtemp(join(tmpdir(), 'fleet-'));
   const registry = await startRegistry({ dir: join(dir, 'registry') });
   const devices: Device[] = [];

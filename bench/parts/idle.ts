@@ -12,7 +12,7 @@ import type { Scene } from '../scene.ts';
 export const what = 'what a device costs on which 200 images are all there';
 
 const EVENTS = 10;
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 8000;
 
 /** What was asked and spent in a while. */
 interface Span {
@@ -25,9 +25,9 @@ interface Span {
 
 /** Idle, with an event of the engine now and then, and with tags that are compared. */
 export async function run({ isQuick }: BenchOptions): Promise<Findings> {
-  const count = isQuick ? 40 : 200;
-  const restMs = isQuick ? 10_000 : 60_000;
-  const refreshSeconds = isQuick ? 10 : 60;
+  const count = isQuick ? 20 : 200;
+  const restMs = isQuick ? 5000 : 60_000;
+  const refreshSeconds = isQuick ? 5 : 60;
   const scene = await startScene({ startFilter: startCounter });
   try {
     const { edge, registry, plant } = scene;
@@ -85,7 +85,7 @@ async function touch({ engine, registry }: Scene, wanted: Readonly<Record<string
   for (let event = 0; event < EVENTS; event += 1) {
     const path = `/images/${registry.address}/${image}/tag?repo=bench.local/other&tag=${event}`;
     await callEngineJson(engine.dockerHost, { method: 'POST', path });
-    await delay(1500);
+    await delay(1200);
   }
 }
 

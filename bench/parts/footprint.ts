@@ -1,17 +1,16 @@
-/** Measures what the module costs a device, prints it beside its bounds and keeps it in `bench/results/footprint.json`. */
-import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { syntheticImage } from '#lab/images/image';
 import { startLab } from '#lab/lab';
 import type { Lab } from '#lab/lab';
 import { ensurePrerequisites } from '#lab/prerequisites';
 import { readRuntime } from '#lab/runtime';
 import type { Runtime } from '#lab/runtime';
-import { readCpuMs, readMemory, watchPeak } from './process-memory.ts';
-import type { ProcessMemory } from './process-memory.ts';
-import { readCompressedSize, readSize, run } from './shipped.ts';
+import type { Findings } from '../part.ts';
+import { readCpuMs, readMemory, watchPeak } from '../process-memory.ts';
+import type { ProcessMemory } from '../process-memory.ts';
+import { readCompressedSize, readSize, run as start } from '../shipped.ts';
+import { toSpread } from '../statistics.ts';
+import type { Table } from '../table.ts';
 
 const STARTS = 9;
 const IMAGES = 12;
@@ -37,16 +36,40 @@ const ELSEWHERE: readonly (readonly [name: string, anonMegabytes: number, rssMeg
   ['and with --optimize-for-size and less of malloc', 19.2, 64.7],
 ];
 
-await ensurePrerequisites();
-await promisify(execFile)(process.execPath, ['scripts/build.ts']);
-const runtime = await readRuntime('Dockerfile.amd64');
-// As shipped: what is served over HTTP is part of it.
-const lab = await startLab({ environment: { HTTP_PORT: '9600' } });
-try {
-  const starts = await measureStarts(lab, runtime);
-  const { idle, pulling } = await measureMemory(lab, runtime);
-  const floor = await measureFloor(runtime);
-  const figures: readonly Figure[] = [
+export const what = 'what the module costs: memory, start, size';
+export const isLong = true;
+
+/** Measures what the module costs a device. */
+export async function run(): Promise<Findings> {
+  await ensurePrerequisites();
+  const runtime = await readRuntime('Dockerfile.amd64');
+  // As shipped: what is served over HTTP is part of it.
+  const lab = await startLab({ environment: { HTTP_PORT: '9600' } });
+  try {
+    const starts = await measureStarts(lab, runtime);
+    const { idle, pulling } = await measureMemory(lab, runtime);
+    const floor = await measureFloor(runtime);
+    const figures = await toFigures({ starts, idle, pulling, floor });
+    return {
+      tables: [toTable(figures, runtime), ELSEWHERE_TABLE],
+      bounds: figures.flatMap(({ name, value, unit, bound }) =>
+        bound === undefined ? [] : [{ what: `${name}, ${unit}`, value, atMost: bound }],
+      ),
+      figures: { flags: runtime.flags, figures },
+    };
+  } finally {
+    await lab.stop();
+  }
+}
+
+async function toFigures(measured: {
+  readonly starts: readonly { readonly elapsedMs: number; readonly cpuMs: number }[];
+  readonly idle: ProcessMemory;
+  readonly pulling: ProcessMemory;
+  readonly floor: ProcessMemory;
+}): Promise<readonly Figure[]> {
+  const { starts, idle, pulling, floor } = measured;
+  return [
     { name: 'anonymous memory, connected and idle', value: idle.anonBytes / MIB, unit: 'MB', bound: 24 },
     { name: 'RSS, connected and idle', value: idle.rssBytes / MIB, unit: 'MB', bound: 72 },
     {
@@ -57,16 +80,12 @@ try {
     },
     {
       name: `process start to connected, median of ${STARTS}`,
-      value: toMedian(starts.map(({ elapsedMs }) => elapsedMs)),
+      value: toSpread(starts.map(({ elapsedMs }) => elapsedMs)).median,
       unit: 'ms',
       bound: 300,
     },
-    {
-      name: 'the fastest of them',
-      value: Math.min(...starts.map(({ elapsedMs }) => elapsedMs)),
-      unit: 'ms',
-    },
-    { name: 'CPU time that it took', value: toMedian(starts.map(({ cpuMs }) => cpuMs)), unit: 'ms' },
+    { name: 'the fastest of them', value: Math.min(...starts.map(({ elapsedMs }) => elapsedMs)), unit: 'ms' },
+    { name: 'CPU time that it took', value: toSpread(starts.map(({ cpuMs }) => cpuMs)).median, unit: 'ms' },
     { name: 'bundle', value: (await readSize('dist/main.js')) / 1e6, unit: 'MB', bound: 1.2 },
     {
       name: 'bundle and init, compressed',
@@ -77,13 +96,19 @@ try {
     { name: 'bare Node.js with http and tls: anonymous', value: floor.anonBytes / MIB, unit: 'MB' },
     { name: 'bare Node.js with http and tls: RSS', value: floor.rssBytes / MIB, unit: 'MB' },
   ];
-  print(figures);
-  await mkdir('bench/results', { recursive: true });
-  const result = { node: process.version, flags: runtime.flags, figures };
-  await writeFile('bench/results/footprint.json', `${JSON.stringify(result, undefined, 2)}\n`);
-} finally {
-  await lab.stop();
 }
+
+const toTable = (figures: readonly Figure[], runtime: Runtime): Table => ({
+  title: `On Node.js ${process.version} with ${runtime.flags.join(' ')}`,
+  columns: ['', 'measured'],
+  rows: figures.map(({ name, value, unit }) => [name, `${value.toFixed(unit === 'ms' ? 0 : 2)} ${unit}`]),
+});
+
+const ELSEWHERE_TABLE: Table = {
+  title: 'Beside it, the same libraries in a minimal program, connected and idle',
+  columns: ['', 'anonymous, MB', 'RSS, MB'],
+  rows: ELSEWHERE.map(([name, anon, rss]) => [name, anon.toFixed(1), rss.toFixed(1)]),
+};
 
 async function measureStarts(
   { edge, environment }: Lab,
@@ -93,7 +118,7 @@ async function measureStarts(
   for (let count = 0; count < STARTS; count += 1) {
     const before = edge.connections;
     const startedMs = performance.now();
-    const module = run(image, ['dist/main.js'], environment);
+    const module = start(image, ['dist/main.js'], environment);
     while (edge.connections === before) await delay(1);
     starts.push({ elapsedMs: performance.now() - startedMs, cpuMs: await readCpuMs(module.pid) });
     await module.stop();
@@ -118,7 +143,7 @@ async function measureMemory(
     await registry.push(await syntheticImage({ layers }), `acme/image-${index}`, '1');
     images[`image-${index}`] = `acme/image-${index}:1`;
   }
-  const module = run(image, ['dist/main.js'], environment);
+  const module = start(image, ['dist/main.js'], environment);
   await edge.waitForReported(({ agent }) => agent !== undefined);
   await delay(IDLE_MS);
   const idle = await readMemory(module.pid);
@@ -136,28 +161,9 @@ async function measureMemory(
 /** What a program that does nothing costs. */
 async function measureFloor(image: Runtime): Promise<ProcessMemory> {
   const program = "require('node:http'); require('node:tls'); setInterval(() => {}, 1e6)";
-  const node = run(image, ['--eval', program]);
+  const node = start(image, ['--eval', program]);
   await delay(1000);
   const memory = await readMemory(node.pid);
   await node.stop();
   return memory;
-}
-
-function toMedian(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-function print(figures: readonly Figure[]): void {
-  console.log(`\nOn Node.js ${process.version} with ${runtime.flags.join(' ')}\n`);
-  for (const { name, value, unit, bound } of figures) {
-    const text = `${value.toFixed(unit === 'ms' ? 0 : 2)} ${unit}`.padStart(10);
-    const verdict =
-      bound === undefined ? '' : `  at most ${bound} ${unit}: ${value <= bound ? 'kept' : 'NOT KEPT'}`;
-    console.log(`${name.padEnd(52)}${text}${verdict}`);
-  }
-  console.log(
-    '\nBeside it, the same libraries in a minimal program: anonymous memory and RSS, connected and idle\n',
-  );
-  for (const [name, anon, rss] of ELSEWHERE)
-    console.log(`${name.padEnd(52)}${anon.toFixed(1).padStart(7)} ${rss.toFixed(1).padStart(7)} MB`);
 }
