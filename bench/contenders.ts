@@ -59,6 +59,10 @@ export function listContenders({ hasRelay }: { readonly hasRelay: boolean }): Co
     { name: 'Engine API, 3 at once', pull: (turn) => byApi(turn, 3) },
     { name: FLOOR, pull: (turn) => byApi(turn, Infinity) },
     { name: MODULE, pull: (turn) => pullByModule(turn, { transport: 'engine' }) },
+    {
+      name: 'the module, `maxConcurrentPulls` 16',
+      pull: (turn) => pullByModule(turn, { transport: 'engine', maxConcurrentPulls: 16 }),
+    },
     ...(hasRelay
       ? [
           {

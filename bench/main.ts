@@ -25,6 +25,7 @@ ${Object.entries(PARTS)
 Options:
   --quick       less of everything, in under three minutes; fails where a bound is left by far
   --rounds N    how often each contender has its turn
+  --only TEXT   of the pulls, those over a link or of images with this in their name
   --devices N   how large the fleet is (200)
   --minutes N   how long the soak is (120)
   --relay       the module's relay contends too
@@ -38,6 +39,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     devices: { type: 'string' },
     minutes: { type: 'string' },
+    only: { type: 'string', default: '' },
     relay: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -54,6 +56,7 @@ const options: BenchOptions = {
   rounds: values.rounds === undefined ? undefined : Number(values.rounds),
   devices: values.devices === undefined ? undefined : Number(values.devices),
   minutes: Number(values.minutes ?? (values.quick ? 0.5 : 120)),
+  only: values.only,
   hasRelay: values.relay,
 };
 const isFar: Bound[] = [];

@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly devices?: number | undefined;
   /** Of the soak. */
   readonly minutes: number;
+  /** Only trials with this in their name. */
+  readonly only: string;
   /** Whether the module pulls through its relay too. */
   readonly hasRelay: boolean;
 }

@@ -11,7 +11,7 @@ import type { Link } from '../links.ts';
 import { toImageSets } from '../image-sets.ts';
 
 /** What one set of images over one link took each contender, round by round. */
-interface Trial {
+export interface Trial {
   readonly set: string;
   readonly link: string;
   readonly turns: ReadonlyMap<string, readonly TurnResult[]>;
@@ -20,7 +20,12 @@ interface Trial {
 export const what = 'time until the engine has N images, against what a person would type';
 
 /** Each contender in turn, round after round, with the engine emptied between. */
-export async function run({ isQuick, rounds = isQuick ? 2 : 3, hasRelay }: BenchOptions): Promise<Findings> {
+export async function run({
+  isQuick,
+  rounds = isQuick ? 2 : 3,
+  only,
+  hasRelay,
+}: BenchOptions): Promise<Findings> {
   const scene = await startScene();
   try {
     const contenders = listContenders({ hasRelay }).filter(({ name }) => !isQuick || QUICK.has(name));
@@ -28,6 +33,7 @@ export async function run({ isQuick, rounds = isQuick ? 2 : 3, hasRelay }: Bench
     for (const [set, images] of Object.entries(toImageSets(isQuick))) {
       const wanted = await pushImages(scene.registry, images);
       for (const link of isQuick ? LINKS.slice(0, 1) : LINKS) {
+        if (!`${set}, ${link.name}`.includes(only)) continue;
         trials.push(await runTrial({ scene, contenders, set, wanted, link, rounds }));
       }
     }
@@ -71,7 +77,8 @@ async function requireAll({ engine, registry }: Scene, wanted: Wanted, name: str
   if (missing.length > 0) throw new Error(`${name} left out ${missing.join(', ')}`);
 }
 
-function toFindings(trials: readonly Trial[]): Findings {
+/** What the turns of all contenders come to. */
+export function toFindings(trials: readonly Trial[]): Findings {
   return {
     tables: [...trials.map(toTable), toFirstRequests(trials)],
     bounds: trials.flatMap(toBounds),
