@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '#agent/ports';
 
 /** The machine's clock and chance. */
@@ -6,11 +5,17 @@ export const systemClock: Clock = {
   nowMs: Date.now,
   steadyMs: () => performance.now(),
   random: Math.random,
-  async sleep(delayMs, signal) {
-    try {
-      await delay(delayMs, undefined, { signal });
-    } catch {
-      // Woken early: whoever waits looks at the signal.
-    }
+  sleep(delayMs, signal) {
+    if (signal.aborted) return Promise.resolve();
+    // Node's own promise of a timer rejects with an error and its stack whenever it is woken: at each ring, that is.
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, delayMs);
+      signal.addEventListener('abort', end, { once: true });
+    });
   },
 };

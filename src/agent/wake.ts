@@ -23,7 +23,8 @@ export function createWake(clock: Clock): Wake {
       const delayMs = Math.min(untilMs - clock.nowMs(), MAX_SLEEP_MS);
       if (!hasRung && !signal.aborted && delayMs > 0) {
         const woken = new AbortController();
-        answer = () => woken.abort();
+        // Without a reason it would make an error, and its stack, at each ring.
+        answer = () => woken.abort('rung');
         await clock.sleep(delayMs, AbortSignal.any([signal, woken.signal]));
         answer = undefined;
       }
