@@ -32,6 +32,8 @@ interface Seen {
 /** Modules as processes, each with a twin and an engine of its own. */
 export async function run({ isQuick, devices: count = isQuick ? 8 : 200 }: BenchOptions): Promise<Findings> {
   await ensurePrerequisites();
+  // Each module is ended when this process is.
+  process.setMaxListeners(count + process.getMaxListeners());
   const dir = await mkdtemp(join(tmpdir(), 'fleet-'));
   const registry = await startRegistry({ dir: join(dir, 'registry') });
   const devices: Device[] = [];
