@@ -5,12 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { measureTwinBytes } from '#lab/edge/twin-rules';
 import { callEngineJson } from '#lab/engine/engine-api';
 import { createEngineClient } from '#lab/engine/engine-client';
+import { syntheticImage } from '#lab/images/image';
+import type { Registry } from '#lab/registry/registry';
 import { startStandInEngine } from '#lab/stand-in/stand-in-engine';
 import { countRequests, startCounter } from '../engine-requests.ts';
 import type { BenchOptions, Findings } from '../part.ts';
 import { readCpuMs, readMemory, watchPeak } from '../process-memory.ts';
 import { waitForReady } from '../ready.ts';
-import { pushImages, startScene } from '../scene.ts';
+import { startScene } from '../scene.ts';
+import type { Wanted } from '../scene.ts';
 import { toGrowth } from '../statistics.ts';
 
 export const what = 'one device with 10, 100, 500 and 2,000 images in its list';
@@ -21,7 +24,7 @@ const LAYER_BYTES = 1000;
 const REST_MS = 3000;
 const PASSES = 10;
 /** As many as may be: it is the module that is to be seen at work, and not the registry. */
-const settings = { maxConcurrentPulls: 16 };
+const settings = { maxConcurrentPulls: 16, transport: 'engine' };
 
 interface Scale {
   readonly images: number;
@@ -89,15 +92,7 @@ async function measure(count: number): Promise<Scale> {
   });
   try {
     const { edge, registry, engine, plant, filter } = scene;
-    const wanted = await pushImages(
-      registry,
-      Object.fromEntries(
-        Array.from({ length: count }, (_, index) => {
-          const name = `image-${String(index).padStart(4, '0')}`;
-          return [name, [{ seed: name, sizeBytes: LAYER_BYTES }]];
-        }),
-      ),
-    );
+    const wanted = await pushShort(registry, count);
     edge.setDesired({ schemaVersion: '1.0', registryCredentials: { plant }, images: {}, settings });
     const { pid } = scene.startModule();
     await edge.waitForReported(({ agent }) => agent !== undefined, 30_000);
@@ -141,6 +136,19 @@ async function measure(count: number): Promise<Scale> {
     await standIn.stop();
     await rm(dir, { recursive: true });
   }
+}
+
+/** Two thousand entries fit into the 32 KB of desired properties only where names are short: `1a` is `a:1a`. */
+async function pushShort(registry: Registry, count: number): Promise<Wanted> {
+  registry.scopeMaps.set('readers', ['repositories/a/content/read']);
+  const wanted: Record<string, string> = {};
+  for (let index = 0; index < count; index += 1) {
+    const tag = index.toString(36);
+    const layers = [{ seed: `device ${index}`, sizeBytes: LAYER_BYTES }];
+    await registry.push(await syntheticImage({ layers }), 'a', tag);
+    wanted[tag] = `a:${tag}`;
+  }
+  return wanted;
 }
 
 /** CPU time of one look at everything, which an event of the engine asks for. */
