@@ -60,7 +60,7 @@ it('a technician has a registry checked, and learns what does not work', async (
   await waitForReady();
   const well = await run(scene, 'check', 'plant', '--image', 'hello-world:latest');
   expect(well).toMatchObject({ exitCode: 0, errors: '' });
-  expect(well.output).toContain(`plant at ${plant.address}: the engine can pull`);
+  expect(well.output).toContain(`plant at ${plant.address}: images can be pulled`);
   expect(well.output).toMatch(/✓ manifest +sha256:/);
   const denied = await run(scene, 'check', plant.address, '--image', 'secret/app');
   expect(denied.exitCode).toBe(1);

@@ -253,16 +253,10 @@ it.each(['docker', 'oci'] as const)(
   'podman pulls a %s image and its own platform of an index',
   async (format) => {
     const root = await mkdtemp(join(dir, 'podman-'));
+    // Podman takes no longer path for it than 50 characters.
+    const runRoot = await mkdtemp('/tmp/podman-');
     const podman = (...args: readonly string[]) =>
-      run('podman', [
-        '--root',
-        join(root, 'root'),
-        '--runroot',
-        join(root, 'run'),
-        '--storage-driver',
-        'vfs',
-        ...args,
-      ]);
+      run('podman', ['--root', join(root, 'root'), '--runroot', runRoot, '--storage-driver', 'vfs', ...args]);
     for (const image of [await makeImage(format), await makeIndex(format)]) {
       const offered = await offer(image);
       const name = formatReference(offered.reference);
