@@ -45,8 +45,11 @@ export async function pullThroughRelay(
   const { digest } = content;
   const { stallTimeoutMs, onFetched } = request;
   const given = new AbortController();
-  // The engine would ask again and again for what does not come.
-  const onFailed = (failure: AgentError): void => given.abort(failure);
+  // The engine would ask again and again for what does not come. What is spoilt it is to find out by itself: the
+  // containerd store keeps what came for a pull that was ended, and forgets that of one that failed.
+  const onFailed = (failure: AgentError): void => {
+    if (failure.reason !== 'Corrupt') given.abort(failure);
+  };
   const offer = relay.offer({ reference, digest, access, stallTimeoutMs, onFetched, onFailed });
   try {
     const before = await engine.inspectImage(toPulledName(reference), signal);

@@ -28,7 +28,7 @@ const toShape = (text: string): string =>
 it('the log of a rollout with one fault reads as docs/logs.md shows it', async () => {
   const storageFolder = await mkdtemp(join(tmpdir(), 'logs-'));
   onTestFinished(() => rm(storageFolder, { recursive: true }));
-  const scene = await startScene({ environment: { storageFolder } });
+  const scene = await startScene({ hasRelay: false, environment: { storageFolder } });
   const { push, desire, startModule, waitForPhases, waitForReady, registry } = scene;
   const names = ['analytics', 'camera', 'gateway', 'storage'];
   for (const name of names) await push(`acme/${name}:1`, ['base', name], 2_000_000);

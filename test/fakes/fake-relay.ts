@@ -63,13 +63,15 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
       check(access);
       return toContent(find(reference));
     },
-    offer({ reference, digest }) {
+    offer({ reference, digest, onFailed }) {
       const name = toName();
       const failure = relay.offerFailure;
-      if (relay.isReached && failure === undefined) {
+      if (relay.isReached) {
         engine.served.set(`${ADDRESS}/${name}:latest`, find({ ...reference, digest }));
       }
       relay.offered.add(name);
+      // As the real one: while the engine pulls.
+      if (failure !== undefined) queueMicrotask(() => onFailed?.(failure));
       return {
         reference: { registry: ADDRESS, repository: name, digest },
         get wasAsked() {

@@ -99,10 +99,23 @@ describe('an image comes through the relay', () => {
     expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest });
   });
 
-  it('and what the registry did is its failure, whatever the engine says', async () => {
+  it('and the engine is not left to ask again for what a registry does not give', async () => {
     const stage = startRelayStage();
+    stage.engine.pullsFinishAtOnce = false;
+    stage.relay.offerFailure = new AgentError('Stalled', 'no byte in time');
+    await stage.desire({ camera: CAMERA });
+    expect(stage.image('camera')).toMatchObject({ reason: 'Stalled', message: 'no byte in time' });
+    expect(stage.engine.pulls).toEqual([]);
+  });
+
+  it('and a spoilt layer is the registry’s failure, which the engine finds out by itself: it keeps what an ended pull left', async () => {
+    const stage = startRelayStage();
+    stage.engine.pullsFinishAtOnce = false;
     stage.relay.offerFailure = new AgentError('Corrupt', 'the blob is not what its digest says');
     await stage.desire({ camera: CAMERA });
+    expect(stage.phases()).toEqual({ camera: 'Pulling' });
+    stage.engine.pulls[0]?.fail(new AgentError('Corrupt', 'unexpected commit digest'));
+    await stage.clock.advance(1000);
     const message = 'the blob is not what its digest says';
     expect(stage.image('camera')).toMatchObject({ phase: 'Failed', reason: 'Corrupt', message });
   });
