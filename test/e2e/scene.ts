@@ -265,7 +265,17 @@ function readFolder(path: string | undefined): Places {
   const files = readdirSync(path, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => join(parentPath, name));
-  return Object.fromEntries(files.map((file) => [file, readFileSync(file)]));
+  return Object.fromEntries(files.flatMap((file) => readIfThere(file).map((content) => [file, content])));
+}
+
+/** Nothing where it went meanwhile, as kept bytes do. */
+function readIfThere(file: string): Buffer[] {
+  try {
+    return [readFileSync(file)];
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 const isSame = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean =>
