@@ -64,10 +64,10 @@ export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
       if (found === undefined) break;
       if (found.closing === undefined) return found;
       await found.closing;
-      if (keptReads.get(digest) === found) keptReads.delete(digest);
     }
     const made = createKeptRead(digest, sizeBytes, { ...surroundings, kept: all });
     keptReads.set(digest, made);
+    void made.closed.then(() => keptReads.delete(digest));
     return made;
   }
 

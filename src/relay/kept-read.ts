@@ -14,6 +14,8 @@ import type { Tidy } from '#relay/tidy';
 export interface KeptRead {
   /** Undefined once it takes no more readers: resolves when a new one can be made. */
   readonly closing: Promise<void> | undefined;
+  /** Resolves when it is closed: it is to be let go then. */
+  readonly closed: Promise<void>;
   /**
    * The bytes of the blob from `fromByte` on. Ends before the blob does where no more can be kept: the rest is to be
    * read by itself. Throws an `AgentError` or the signal's reason.
@@ -185,6 +187,7 @@ export function createKeptRead(digest: string, sizeBytes: number, surroundings: 
     get closing() {
       return isClosing ? closed.promise : undefined;
     },
+    closed: closed.promise,
     async *read(request) {
       const reader: Reader = { request, atByte: request.fromByte, left: new AbortController() };
       const leave = (): void => {

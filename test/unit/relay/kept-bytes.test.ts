@@ -1,5 +1,7 @@
 import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import type { BlobRead, Blobs } from '#relay/blobs';
@@ -61,6 +63,27 @@ describe('kept bytes', () => {
     );
     expect(site.servedBytes).toBe(SIZE);
     expect(await untilKept(blobs, read.digest)).toBe(SIZE);
+  });
+
+  test('leave nothing in memory once they were read', async () => {
+    const site = await startSite();
+    const blobs = await startKept(await makeFolder());
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const toBuffersBytes = (): number => {
+      collect();
+      return process.memoryUsage().arrayBuffers;
+    };
+    const read = async (name: string): Promise<void> => {
+      const bytes = makeBytes(MIB, name);
+      for await (const piece of blobs.read(toRead(site, bytes))) expect(piece.length).toBeGreaterThan(0);
+    };
+    await read('first');
+    const beforeBytes = toBuffersBytes();
+    for (let index = 0; index < 40; index += 1) await read(`blob-${index}`);
+    // What the site holds of them is its own.
+    const held = 40 * MIB;
+    await expect.poll(() => toBuffersBytes() - beforeBytes - held, { timeout: 20_000 }).toBeLessThan(4 * MIB);
   });
 
   test('outlive the process', async () => {
