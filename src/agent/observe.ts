@@ -62,6 +62,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   let listingMs = 0;
   /** Pulls that ended while the engine answered, which its answer may or may not show; undefined while none is under way. */
   let meanwhile: ((seen: ImageIndex) => ImageIndex)[] | undefined;
+  let onPulled = (): void => undefined;
   const platforms = new Map<string, Platform>();
   const layers = new Map<string, readonly string[]>();
 
@@ -140,6 +141,8 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
       meanwhile?.push(take);
       index = index && take(index);
       last = last && take(last);
+      // As its events do, where they come: whatever else changed and was not told is seen then.
+      onPulled();
     },
     async follow(ring, signal) {
       let isDue = false;
@@ -159,6 +162,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
           if (!signal.aborted) look();
         });
       };
+      onPulled = onEvent;
       while (!signal.aborted) {
         try {
           await engine.followEvents(onEvent, signal);
