@@ -1,6 +1,7 @@
 import type { Book } from '#agent/book';
 import type { Relay } from '#agent/relay-port';
 import type { Settings } from '#core/desired-state';
+import type { KnownContent } from '#core/image-content';
 import { toRate } from '#core/pull-window';
 import type { Standing } from '#core/world';
 
@@ -18,15 +19,27 @@ export interface RelayKeeperDeps {
 /** Makes a keeper that has told nothing yet. */
 export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperDeps): RelayKeeper {
   let keptKey: string | undefined;
+  let known: ReadonlyMap<string, KnownContent> = new Map();
+
+  /** What came for an image that is here now, or not wanted any more, goes whatever becomes of the others. */
+  function forgetEnded(): void {
+    const ended = [...known].filter(([name, content]) => book.contents.get(name) !== content);
+    known = new Map(book.contents);
+    const gone = new Set(ended.flatMap(([, content]) => toDigests(content)));
+    for (const content of known.values()) for (const digest of toDigests(content)) gone.delete(digest);
+    if (gone.size > 0) void relay?.forget(gone).catch(() => undefined);
+  }
+
   return {
     take(settings, standings, nowMs) {
       relay?.setRate(toRate(settings, nowMs));
       setMinFreeBytes?.(settings.minFreeDiskMB * 1_000_000);
+      forgetEnded();
       const needed = toNeededDigests(book, standings);
       const key = needed && [...needed].join(' ');
       if (needed === undefined || key === keptKey) return;
       keptKey = key;
-      void relay?.keepOnly(needed);
+      void relay?.keepOnly(needed).catch(() => undefined);
     },
   };
 }
@@ -41,7 +54,10 @@ function toNeededDigests(
     if (standings.get(name)?.phase === 'Pulled') continue;
     const known = contents.get(name);
     if (known === undefined) return undefined;
-    for (const { digest } of [known.content.config, ...known.content.layers]) needed.add(digest);
+    for (const digest of toDigests(known)) needed.add(digest);
   }
   return needed;
 }
+
+const toDigests = ({ content: { config, layers } }: KnownContent): string[] =>
+  [config, ...layers].map(({ digest }) => digest);

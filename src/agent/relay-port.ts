@@ -40,6 +40,9 @@ export interface Relay {
   /** Of all that comes from registries together; 0 = no limit. */
   setRate(bytesPerSecond: number): void;
 
+  /** Forgets what is kept of these blobs. */
+  forget(digests: ReadonlySet<string>): Promise<void>;
+
   /** Forgets what is kept of all blobs but these. */
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
 }

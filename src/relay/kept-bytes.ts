@@ -11,6 +11,8 @@ export interface KeptBytes {
   keptBytes(digest: string): number;
   /** For one at a time. Rejects with what the system says. */
   open(digest: string, sizeBytes: number): Promise<KeptBlob>;
+  /** Forgets these blobs; what is open goes when it is closed. Rejects where the folder does not let it. */
+  forget(digests: ReadonlySet<string>): Promise<void>;
   /** Forgets all blobs but these; what is open goes when it is closed. Rejects where the folder does not let it. */
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
 }
@@ -86,6 +88,14 @@ export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptByte
           if (entry.isForgotten || entry.bytes === 0) await forget(digest);
         },
       };
+    },
+    async forget(digests) {
+      for (const digest of digests) {
+        const entry = held.get(digest);
+        if (entry === undefined) continue;
+        entry.isForgotten = true;
+        if (!entry.isOpen) await forget(digest);
+      }
     },
     async keepOnly(digests) {
       for (const [digest, entry] of held) {

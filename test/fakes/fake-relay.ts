@@ -18,6 +18,8 @@ export interface FakeRelay extends Relay {
   /** What was told it last. */
   rate: number;
   kept: ReadonlySet<string> | undefined;
+  /** Blobs that it was told to forget. */
+  readonly forgotten: Set<string>;
   /** Names that are being offered. */
   readonly offered: Set<string>;
   /** What the next offers fail for, as the registry's fault. */
@@ -46,6 +48,7 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
     plain: new Set(),
     rate: 0,
     kept: undefined,
+    forgotten: new Set(),
     offered: new Set(),
     offerFailure: undefined,
     async run() {},
@@ -96,6 +99,9 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
     },
     setRate(bytesPerSecond) {
       relay.rate = bytesPerSecond;
+    },
+    async forget(digests) {
+      for (const digest of digests) relay.forgotten.add(digest);
     },
     async keepOnly(digests) {
       relay.kept = digests;

@@ -259,6 +259,13 @@ describe('before the first byte', () => {
     expect(stage.relay.kept?.size).toBe(0);
   });
 
+  it('the relay forgets an image that is here, though a listed one is never found', async () => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA, lost: 'acme/lost:1' });
+    expect(stage.phases()).toEqual({ camera: 'Pulled', lost: 'Failed NotFound' });
+    expect(stage.relay.forgotten.size).toBe(2);
+  });
+
   it('PlanImages tells what a list would bring, and changes nothing', async () => {
     const stage = startRelayStage();
     await stage.desire({ camera: CAMERA });

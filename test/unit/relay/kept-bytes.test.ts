@@ -86,6 +86,18 @@ describe('kept bytes', () => {
     await expect.poll(() => toBuffersBytes() - beforeBytes - held, { timeout: 20_000 }).toBeLessThan(4 * MIB);
   });
 
+  test('of blobs that are to be forgotten go, and others stay', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder);
+    const [gone, stays] = [toRead(site, BLOB), toRead(site, makeBytes(MIB, 'stays'))];
+    for (const read of [gone, stays]) await drain(blobs.read(read));
+    await untilKept(blobs, gone.digest, SIZE);
+    await untilKept(blobs, stays.digest, MIB);
+    await blobs.forget(new Set([gone.digest]));
+    expect([blobs.keptBytes(gone.digest), blobs.keptBytes(stays.digest)]).toEqual([0, MIB]);
+    expect((await readdir(folder)).filter((file) => file.endsWith('.part'))).toHaveLength(1);
+  });
+
   test('outlive the process', async () => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const { read, keptBytes } = await leaveHalf(folder, site);

@@ -93,6 +93,7 @@ export function createStubBlobs(): StubBlobs {
     get readers() {
       return readers;
     },
+    forget: async () => undefined,
     keptBytes: () => 0,
     async keepOnly(digests) {
       this.keptOnly = digests;
