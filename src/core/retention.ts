@@ -44,10 +44,10 @@ export function planRelayNames(
 ): Action[] {
   if (engine.kind === 'unavailable' || running.removals.size > 0) return [];
   if ([...running.pulls.values()].some(({ transport }) => transport === 'relay')) return [];
-  const wanted = [...images.keys()]
-    .filter((name) => !isHere(name))
-    .map((name) => contents.get(name)?.content.digest);
-  if (wanted.includes(undefined)) return [];
+  const missing = [...images].filter(([name]) => !isHere(name));
+  // What it holds is about to be asked; one that failed is not waited for.
+  if (missing.some(([name, { failure }]) => failure === undefined && !contents.has(name))) return [];
+  const wanted = missing.map(([name]) => contents.get(name)?.content.digest);
   const next = [...engine.index.byName.keys()].find((name) => {
     const [, digest] = RELAY_NAME.exec(name) ?? [];
     return digest !== undefined && !wanted.includes(digest) && !running.refusals.has(name);

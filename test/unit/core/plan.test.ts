@@ -594,6 +594,15 @@ const RELAY_ROWS: readonly Row[] = [
     actions: ['pull a'],
   },
   {
+    when: 'a pull that was killed left its name, and another image is never found: it goes all the same',
+    specs: { a: A },
+    records: { a: { failure: { reason: 'NotFound', message: 'no', retryAtMs: NOW_MS + 1000 } } },
+    listed: [leftBy(digestOf('f'))],
+    world: ON,
+    actions: [`remove ${RELAY_NAME}${digestOf('f')}`],
+    wakeInMs: 1000,
+  },
+  {
     when: 'a name like those of the relay has another registry: it stays',
     specs: {},
     listed: [{ ...leftBy(digestOf('f')), digests: [`10.0.0.1:5010/${'0'.repeat(32)}@${digestOf('f')}`] }],
