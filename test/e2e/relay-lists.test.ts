@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import {
   beginPull,
@@ -136,3 +138,12 @@ test.each(IS_LONG ? ['relay', undefined] : [undefined])(
     expect(hung.bytesServed(/blobs/)).toBeLessThanOrEqual(FETCHED_AT_MOST * LAYERS * (LAYER_BYTES + 3000));
   },
 );
+
+test('nothing is kept of an image that is here, though another one is never found', async () => {
+  const stage = onStage();
+  await stage.pushLayers('acme/kept:1', toSeeds('kept', 2));
+  stage.desire({ app: 'acme/kept:1', lost: 'acme/never:1' }, { transport: 'relay' });
+  stage.startModule();
+  await stage.waitForPhases({ app: 'Pulled', lost: 'Failed NotFound' }, LONG_WAIT.timeout);
+  await expect.poll(() => readdir(join(stage.storageDir, 'relay')), LONG_WAIT).toEqual([]);
+});
