@@ -34,7 +34,7 @@ export async function runVitest(options: VitestOptions): Promise<TestCounts> {
     const counts = await readCounts(path);
     // Vitest may also fail for what is no test's doing.
     const isUnexplained = status !== 0 && counts.failed === 0;
-    return isUnexplained ? { ...counts, failed: 1 } : counts;
+    return isUnexplained ? { ...counts, failed: 1, failures: [`vitest ended with ${status}`] } : counts;
   } finally {
     await output?.close();
     await rm(dir, { recursive: true, force: true });
@@ -45,14 +45,20 @@ async function readCounts(path: string): Promise<TestCounts> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as TestCounts;
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, failures: ['vitest ended without saying how its tests did'] };
   }
 }
 
-/** Ends a run with the one line that says it all: `N passed, N failed`, and how many were skipped if any were. */
+/**
+ * Ends a run: names what failed once more, since whoever reads the end of a long log looks for just that, and last the one
+ * line that says it all: `N passed, N failed`, and how many were skipped if any were.
+ */
 export function closeTests(counts: readonly TestCounts[]): void {
-  const sum = (key: keyof TestCounts): number => counts.reduce((total, count) => total + count[key], 0);
+  const sum = (key: 'passed' | 'failed' | 'skipped'): number =>
+    counts.reduce((total, count) => total + count[key], 0);
   const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
   process.exitCode = sum('failed') > 0 ? 1 : 0;
+  for (const failure of counts.flatMap(({ failures }) => failures))
+    process.stdout.write(`\nfailed: ${failure}\n`);
   process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed${skipped}\n`);
 }
