@@ -47,13 +47,15 @@ const AHEAD_BYTES = 256 * 1024;
 const READ_BYTES = 128 * 1024;
 /** Nothing is lost by an end: whoever wants the blob asks again. */
 const PATIENCE_MS = 60_000;
+/** So long after the last reader what is on its way is still taken: it has passed the link, and is worth keeping. */
+const PARTING_MS = 50;
 
 /**
  * Reads a blob for all who want it at the same time: one of them has it fetched, and all get it from memory or disk. When
- * that one leaves, the next has it fetched.
+ * that one leaves, its connection serves the others for as long as it holds; then the next has the rest fetched.
  */
 export function createKeptRead(digest: string, sizeBytes: number, surroundings: Surroundings): KeptRead {
-  const { kept, states, log } = surroundings;
+  const { kept, states, bucket, clock, log } = surroundings;
   const recent = createRecentPieces();
   const readers = new Set<Reader>();
   const closed = Promise.withResolvers<void>();
@@ -64,6 +66,7 @@ export function createKeptRead(digest: string, sizeBytes: number, surroundings: 
   /** Nothing more becomes available here. */
   let isOver = false;
   let isClosing = false;
+  let onLastLeft: (() => void) | undefined;
   let change = Promise.withResolvers<void>();
 
   function tell(): void {
@@ -131,18 +134,42 @@ export function createKeptRead(digest: string, sizeBytes: number, surroundings: 
     await part.flush();
   }
 
-  async function lead({ request, left }: Reader, part: KeptBlob['part']): Promise<void> {
-    const fetch = { ...request, fromByte: part.goodBytes, patienceMs: PATIENCE_MS, signal: left.signal };
-    for await (const chunk of fetchSteadily(fetch, surroundings)) {
-      recent.add(part.goodBytes, chunk);
-      part.take(chunk);
-      // The last ones wait until all is known to be right.
-      if (part.goodBytes === sizeBytes) return;
-      availableBytes = part.goodBytes;
-      tell();
-      if (part.queuedBytes >= BATCH_BYTES) await part.flush();
-      recent.forgetBefore(Math.min(part.writtenBytes, availableBytes - AHEAD_BYTES));
-      while (!left.signal.aborted && availableBytes - toFirst() > AHEAD_BYTES) await change.promise;
+  async function lead(leader: Reader, part: KeptBlob['part']): Promise<void> {
+    const parting = new AbortController();
+    const ended = new AbortController();
+    onLastLeft = () => {
+      parting.abort();
+      void clock.sleep(PARTING_MS, ended.signal).then(() => ended.abort());
+    };
+    const fetch = {
+      ...leader.request,
+      fromByte: part.goodBytes,
+      patienceMs: PATIENCE_MS,
+      signal: ended.signal,
+      leaving: leader.left.signal,
+      onFetched: (bytes: number) => {
+        const [reader = leader] = readers;
+        reader.request.onFetched?.(bytes);
+      },
+    };
+    // What came before the last reader left has used the link already.
+    const take = (bytes: number): Promise<void> =>
+      bucket.take(bytes, parting.signal).catch(() => ended.signal.throwIfAborted());
+    try {
+      for await (const chunk of fetchSteadily(fetch, { ...surroundings, bucket: { take } })) {
+        recent.add(part.goodBytes, chunk);
+        part.take(chunk);
+        // The last ones wait until all is known to be right.
+        if (part.goodBytes === sizeBytes) return;
+        availableBytes = part.goodBytes;
+        tell();
+        if (part.queuedBytes >= BATCH_BYTES) await part.flush();
+        recent.forgetBefore(Math.min(part.writtenBytes, availableBytes - AHEAD_BYTES));
+        while (readers.size > 0 && availableBytes - toFirst() > AHEAD_BYTES) await change.promise;
+      }
+    } finally {
+      onLastLeft = undefined;
+      ended.abort();
     }
   }
 
@@ -193,6 +220,7 @@ export function createKeptRead(digest: string, sizeBytes: number, surroundings: 
       const leave = (): void => {
         reader.left.abort(request.signal.reason);
         readers.delete(reader);
+        if (readers.size === 0) onLastLeft?.();
         tell();
       };
       readers.add(reader);

@@ -20,11 +20,13 @@ export interface SteadyFetch {
   /** Whether others cannot go on meanwhile. */
   readonly isInTheWay?: (() => boolean) | undefined;
   readonly signal: AbortSignal;
+  /** Once it aborts nothing more is asked; what comes of the answer that is there is still given. */
+  readonly leaving?: AbortSignal | undefined;
   readonly onFetched?: ((bytes: number) => void) | undefined;
 }
 
 interface Surroundings {
-  readonly bucket: TokenBucket;
+  readonly bucket: Pick<TokenBucket, 'take'>;
   readonly tidy: Tidy;
   readonly clock: Clock;
 }
@@ -58,8 +60,9 @@ export async function* fetchSteadily(
   fetch: SteadyFetch,
   surroundings: Surroundings,
 ): AsyncGenerator<Uint8Array> {
-  const { sizeBytes, signal, stallTimeoutMs, patienceMs } = fetch;
+  const { sizeBytes, signal, leaving, stallTimeoutMs, patienceMs } = fetch;
   const { clock } = surroundings;
+  const asking = leaving === undefined ? signal : AbortSignal.any([signal, leaving]);
   const progress: Progress = { atByte: fetch.fromByte, heardMs: clock.steadyMs(), isNew: false };
   let failures = 0;
   let vainSkips = 0;
@@ -76,6 +79,7 @@ export async function* fetchSteadily(
       failure = AgentError.of(error);
     }
     if (progress.atByte >= sizeBytes) return;
+    asking.throwIfAborted();
     if (progress.isNew) [failures, vainSkips, failedMs] = [0, 0, undefined];
     else if (progress.heardMs > heardMs) vainSkips += 1;
     failures += 1;
@@ -89,8 +93,8 @@ export async function* fetchSteadily(
     if (FINAL.has(failure.reason) || isOver || vainSkips >= MAX_VAIN_SKIPS) throw failure;
     const delayMs = backoffMs(failures, RETRY, clock.random());
     const askedMs = failure instanceof BusyRegistry ? Math.min(failure.retryAfterMs, MAX_RETRY_AFTER_MS) : 0;
-    await clock.sleep(Math.max(delayMs, askedMs), signal);
-    signal.throwIfAborted();
+    await clock.sleep(Math.max(delayMs, askedMs), asking);
+    asking.throwIfAborted();
   }
 }
 
@@ -103,16 +107,20 @@ interface Progress {
 }
 
 async function* fetchOnce(
-  { digest, sizeBytes, source, stallTimeoutMs, isInTheWay, signal, onFetched }: SteadyFetch,
+  { digest, sizeBytes, source, stallTimeoutMs, isInTheWay, signal, leaving, onFetched }: SteadyFetch,
   { bucket, tidy, clock }: Surroundings,
   progress: Progress,
 ): AsyncGenerator<Uint8Array> {
   const silence = watchSilence(clock, Math.min(stallTimeoutMs / 2, MAX_SILENCE_MS), isInTheWay);
-  const connection = AbortSignal.any([signal, silence.signal]);
+  const unanswered = new AbortController();
+  const connection = AbortSignal.any([signal, silence.signal, unanswered.signal]);
+  const giveUp = (): void => unanswered.abort(leaving?.reason);
   try {
     silence.begin();
     const { repository, upstream } = source;
+    leaving?.addEventListener('abort', giveUp);
     const answer = await upstream.openBlob({ repository, digest, fromByte: progress.atByte }, connection);
+    leaving?.removeEventListener('abort', giveUp);
     const { fromByte, totalBytes, body } = answer;
     if (totalBytes !== undefined && totalBytes !== sizeBytes) {
       throw new AgentError('Corrupt', `the registry has ${totalBytes} bytes of ${digest}, not ${sizeBytes}`);
@@ -141,6 +149,7 @@ async function* fetchOnce(
     if (!silence.signal.aborted || signal.aborted) throw error;
     throw new AgentError('Stalled', `no byte of ${digest} from the registry in time`);
   } finally {
+    leaving?.removeEventListener('abort', giveUp);
     silence.close();
   }
 }

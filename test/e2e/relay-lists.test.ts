@@ -9,7 +9,6 @@ import {
   LAYER_BYTES,
   LAYERS,
   LONG_WAIT,
-  ON_ITS_WAY_BYTES,
   toSeeds,
   toShare,
   useRelayStage,
@@ -17,6 +16,9 @@ import {
 import { makeImage } from './scene.ts';
 
 vi.setConfig({ testTimeout: 3 * LONG_WAIT.timeout });
+
+/** What the registry counts as sent when it begins to write it, and no more: a connection may be closed at that moment. */
+const PIECE_BYTES = 65_536;
 
 const onStage = useRelayStage();
 
@@ -46,7 +48,7 @@ test('pausing, CancelPulls and SIGTERM lose no byte of an image', async () => {
   stage.startModule();
 
   await expectPulled(stage, 'paused', pushed);
-  const atMost = FETCHED_AT_MOST + (3 * ON_ITS_WAY_BYTES) / pushed.sizeBytes;
+  const atMost = FETCHED_AT_MOST + (3 * PIECE_BYTES) / pushed.sizeBytes;
   expect(toShare(stage, 'paused, cancelled, SIGTERM', pushed)).toBeLessThanOrEqual(atMost);
 });
 
@@ -74,7 +76,7 @@ test.each<['CancelPulls' | 'the desired properties']>([['CancelPulls'], ['the de
     expect(stage.image('two')).toMatchObject({ digest: two.digest });
     const ofBase = stage.requests('layers').filter(({ path }) => path.endsWith(base));
     expect(ofBase.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(
-      (FETCHED_AT_MOST * one.sizeBytes) / 2,
+      (FETCHED_AT_MOST * one.sizeBytes) / 2 + PIECE_BYTES,
     );
 
     // What is cancelled is still wanted, and has lost nothing; of what is not wanted nothing is kept.

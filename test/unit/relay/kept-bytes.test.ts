@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '#adapters/system-clock';
 import fc from 'fast-check';
 import type { BlobRead, Blobs } from '#relay/blobs';
+import { createTokenBucket } from '#relay/token-bucket';
 import {
   drain,
   failureOf,
@@ -63,6 +65,41 @@ describe('kept bytes', () => {
     );
     expect(site.servedBytes).toBe(SIZE);
     expect(await untilKept(blobs, read.digest)).toBe(SIZE);
+  });
+
+  test('go on over the connection that is open when whoever had them fetched leaves, under another name too', async () => {
+    const site = await startSite();
+    const blobs = await startKept(await makeFolder());
+    const leaving = new AbortController();
+    const read = toRead(site, BLOB);
+    const upstream = makeUpstream(site.address);
+    const first = blobs.read({ ...read, signal: leaving.signal })[Symbol.asyncIterator]();
+    await first.next();
+    const other = { ...read, source: { upstream, repository: 'group/other' } };
+    const second = blobs.read(other)[Symbol.asyncIterator]();
+    let come = (await second.next()).value?.length ?? 0;
+    leaving.abort();
+    for (let step = await second.next(); step.done !== true; step = await second.next())
+      come += step.value.length;
+    expect(come).toBe(SIZE);
+    expect(site.servedBytes).toBe(SIZE);
+    expect(site.requests.filter(({ url }) => url.includes('/blobs/'))).toHaveLength(1);
+  });
+
+  test('are not asked for again where they were on their way when the last reader left', async () => {
+    const site = await startSite();
+    // A rate: what the registry sends waits in the system's buffers.
+    const bucket = createTokenBucket(systemClock);
+    bucket.setRate(1_000_000);
+    const kept = await openKept(await makeFolder());
+    const blobs = makeBlobs({ kept, bucket, clock: systemClock });
+    const read = toRead(site, BLOB);
+    await readSome(blobs, read, 200_000);
+    await untilKept(blobs, read.digest);
+    expect(site.requests.filter(({ url }) => url.includes('/blobs/'))).toHaveLength(1);
+    bucket.setRate(0);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBeLessThanOrEqual(SIZE * 1.02);
   });
 
   test('leave nothing in memory once they were read', async () => {
