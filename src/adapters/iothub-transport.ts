@@ -9,6 +9,10 @@ const { Mqtt } = deviceMqtt;
 // Built on the first packet, this cache of 65,536 buffers would cost 14 MB for numbers that are hardly ever written.
 mqttPacket.writeToStream.cacheNumbers = false;
 
+// Another one keeps a buffer of up to four bytes for each length of a packet that was ever written. Node.js cuts small buffers
+// out of slabs of 64 KB, so that each of those could hold a slab, for ever.
+Buffer.poolSize = 0;
+
 type MethodCallback = Parameters<InstanceType<typeof Mqtt>['onDeviceMethod']>[1];
 
 /** A failure or a twin; the SDK's callbacks take both at once. */
