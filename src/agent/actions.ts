@@ -154,7 +154,11 @@ export function createActions(deps: ActionDeps): Actions {
     const access = toAccess(deps.book, spec);
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
     try {
-      const known = await measures.measure(spec, access, stopped.signal);
+      const before = deps.book.contents.get(name);
+      const known =
+        before === undefined || before.key !== key
+          ? await measures.measure(spec, access, stopped.signal)
+          : await measures.size(spec, access, before, stopped.signal);
       if (known !== undefined && isCurrent()) deps.book.contents.set(name, known);
     } catch (error) {
       const failure = AgentError.of(error);

@@ -133,7 +133,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const { relay, setMinFreeBytes } = deps;
   const relayKeeper = createRelayKeeper({ relay, book, setMinFreeBytes });
   const { measures } = actions;
-  const plans = createImagePlans({ book, engine, observer, pulls, relay, measures, clock });
+  const plans = createImagePlans({ book, engine, pulls, relay, measures, clock });
   const methods = createMethods({
     ...deps,
     engine,

@@ -1,12 +1,14 @@
 import { toAccess } from '#agent/actions';
 import type { Book } from '#agent/book';
 import type { Measures } from '#agent/measures';
-import type { Observer } from '#agent/observe';
 import type { Clock, Engine } from '#agent/ports';
 import type { PullTable } from '#agent/pulls';
 import type { Relay } from '#agent/relay-port';
+import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { DesiredImage } from '#core/desired-state';
-import { toDiskBytes } from '#core/image-content';
+import { toDiskNeed, toListNeed } from '#core/disk-need';
+import type { DiskNeed } from '#core/disk-need';
+import { withUnpackedBytes } from '#core/image-content';
 import type { ImageLayer, KnownContent } from '#core/image-content';
 import { AgentError } from '#core/reason';
 import type { FailureReason } from '#core/reason';
@@ -19,11 +21,10 @@ export interface ImagePlans {
   plan(images: ReadonlyMap<string, DesiredImage>): Promise<ImagePlan>;
 }
 
-export interface ImagePlan {
+/** The sums are of all images together: what they share counts once. */
+export interface ImagePlan extends DiskNeed {
   readonly images: ReadonlyMap<string, PlannedImage>;
-  /** Of all images together: what they share counts once. */
   readonly downloadBytes: number;
-  readonly diskBytes: number;
   /** Absent where it cannot be known. */
   readonly freeBytes?: number;
   /** Whether `minFreeDiskMB` stays free, after the pulls that are under way. */
@@ -31,13 +32,12 @@ export interface ImagePlan {
 }
 
 export type PlannedImage =
-  | (Pick<KnownContent, 'content' | 'missing' | 'diskBytes'> & { readonly kind: 'known' })
+  | (Pick<KnownContent, 'content' | 'missing'> & DiskNeed & { readonly kind: 'known' })
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string };
 
 export interface ImagePlanDeps {
   readonly book: Book;
   readonly engine: Pick<Engine, 'fetchFreeBytes'>;
-  readonly observer: Pick<Observer, 'info'>;
   readonly pulls: PullTable;
   /** Absent: nobody here can ask a registry what an image holds. */
   readonly relay: Relay | undefined;
@@ -51,7 +51,7 @@ const MAX_CONCURRENT_QUESTIONS = 8;
 
 /** Makes the plans; nothing is asked before the first call. */
 export function createImagePlans(deps: ImagePlanDeps): ImagePlans {
-  const { book, engine, observer, pulls, relay, measures, clock } = deps;
+  const { book, engine, pulls, relay, measures, clock } = deps;
 
   async function look(image: DesiredImage, signal: AbortSignal): Promise<PlannedImage> {
     if (image.kind === 'fault') return { kind: 'failed', reason: image.reason, message: image.message };
@@ -74,6 +74,36 @@ export function createImagePlans(deps: ImagePlanDeps): ImagePlans {
     }
   }
 
+  /** How large the layers are unpacked, each asked once; what has not come when the signal aborts stays a guess. */
+  async function size(
+    images: ReadonlyMap<string, PlannedImage>,
+    wanted: ReadonlyMap<string, DesiredImage>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, PlannedImage>> {
+    const asked = new Set<string>();
+    const found = await Promise.all(
+      [...images].map(async ([name, planned]) => {
+        const image = wanted.get(name);
+        if (planned.kind === 'failed' || image?.kind !== 'image') return [];
+        const layers = planned.missing.filter(
+          ({ digest, unpackedBytes }) => unpackedBytes === undefined && !asked.has(digest),
+        );
+        for (const { digest } of layers) asked.add(digest);
+        const { reference } = image.spec;
+        const access = toAccess(book, image.spec);
+        return [...((await relay?.fetchUnpackedSizes({ reference, access, layers, signal })) ?? [])];
+      }),
+    );
+    const sizes = new Map(found.flat());
+    return new Map([...images].map(([name, planned]) => [name, withSizes(planned, sizes)]));
+  }
+
+  function withSizes(planned: PlannedImage, sizes: ReadonlyMap<string, number>): PlannedImage {
+    if (planned.kind === 'failed') return planned;
+    const missing = withUnpackedBytes(planned.missing, sizes);
+    return { ...planned, missing, ...toDiskNeed(missing, measures.toStorage()) };
+  }
+
   return {
     async plan(wanted) {
       const pass = createTurnstile(MAX_CONCURRENT_QUESTIONS);
@@ -82,29 +112,26 @@ export function createImagePlans(deps: ImagePlanDeps): ImagePlans {
       const late = new AgentError('TimedOut', `No answer in time: plan fewer images at once.`);
       void clock.sleep(CALL_MS, ended.signal).then(() => over.abort(late));
       try {
-        const found = await Promise.all(
-          [...wanted].map(async ([name, image]) => {
-            const planned = await pass(() => look(image, over.signal));
-            return [name, planned] as const;
-          }),
-        );
-        const images = new Map(found);
-        const layers = toUnion(images.values());
-        const storage = {
-          store: observer.info?.store ?? 'classic',
-          isKept: relay?.isKeeping ?? false,
-        } as const;
-        const diskBytes = toDiskBytes(layers, storage);
-        const freeBytes = await engine.fetchFreeBytes(over.signal);
+        const looks = [...wanted].map(async ([name, image]) => {
+          const planned = await pass(() => look(image, over.signal));
+          return [name, planned] as const;
+        });
+        const [freeBytes, ...found] = await Promise.all([engine.fetchFreeBytes(over.signal), ...looks]);
+        const images = await size(new Map(found), wanted, over.signal);
         const { desired } = book;
+        const { maxConcurrentPulls } = desired?.settings ?? DEFAULT_SETTINGS;
+        const missing = [...images.values()].flatMap((image) =>
+          image.kind === 'known' ? [image.missing] : [],
+        );
+        const need = toListNeed(missing, measures.toStorage(), maxConcurrentPulls);
         const running = { pulls: pulls.running };
         const spareBytes = desired === undefined ? Infinity : toSpareBytes({ freeBytes, running, desired });
         return {
           images,
-          downloadBytes: layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-          diskBytes,
+          downloadBytes: toUnion(missing.flat()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+          ...need,
           ...(freeBytes === undefined ? {} : { freeBytes }),
-          fits: diskBytes <= spareBytes,
+          fits: need.diskBytes <= spareBytes,
         };
       } finally {
         ended.abort();
@@ -113,12 +140,7 @@ export function createImagePlans(deps: ImagePlanDeps): ImagePlans {
   };
 }
 
-/** The layers that any of the images misses, each once. */
-function toUnion(images: Iterable<PlannedImage>): readonly ImageLayer[] {
-  const union = new Map<string, ImageLayer>();
-  for (const image of images) {
-    if (image.kind === 'failed') continue;
-    for (const layer of image.missing) union.set(layer.digest, layer);
-  }
-  return [...union.values()];
-}
+/** Each layer once. */
+const toUnion = (layers: readonly ImageLayer[]): readonly ImageLayer[] => [
+  ...new Map(layers.map((layer) => [layer.digest, layer])).values(),
+];

@@ -2,7 +2,9 @@ import type { Observer } from '#agent/observe';
 import type { RegistryAccess } from '#core/registry-access';
 import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
-import { toDiskBytes, toMissingLayers } from '#core/image-content';
+import { toAmpleBytes, toDiskNeed } from '#core/disk-need';
+import type { Storage } from '#core/disk-need';
+import { toMissingLayers, withUnpackedBytes } from '#core/image-content';
 import type { ImageContent, KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
 import type { Platform } from '#core/platform';
@@ -14,14 +16,26 @@ export interface Measures {
   toPlatform(): Platform;
   /** Asks the registry; undefined where the image goes through the engine, and only that knows. */
   measure(spec: ImageSpec, access: RegistryAccess, signal: AbortSignal): Promise<KnownContent | undefined>;
+  /** Asks how large missing layers are unpacked, for 10 s at most; what it finds nothing out about stays a guess. */
+  size(
+    spec: ImageSpec,
+    access: RegistryAccess,
+    known: KnownContent,
+    signal: AbortSignal,
+  ): Promise<KnownContent>;
+  /** How what is fetched is kept on the engine's disk. */
+  toStorage(): Storage;
   /** What of a content the engine has, and what the rest takes on its disk. */
   compare(spec: ImageSpec, content: ImageContent, signal: AbortSignal): Promise<KnownContent>;
 }
 
 export interface MeasureDeps {
-  readonly transports: Pick<Transports, 'fetchContent' | 'isKeeping'>;
+  readonly transports: Pick<Transports, 'fetchContent' | 'fetchUnpackedSizes' | 'isKeeping'>;
   readonly observer: Pick<Observer, 'info' | 'fetchLayers'>;
 }
+
+/** An image waits for no longer. */
+const SIZING_MS = 10_000;
 
 /** Makes the measures; nothing is asked before the first call. */
 export function createMeasures({ transports, observer }: MeasureDeps): Measures {
@@ -30,15 +44,32 @@ export function createMeasures({ transports, observer }: MeasureDeps): Measures 
     throw new AgentError('EngineUnavailable', 'The Docker engine has not answered yet.');
   }
 
+  const toStorage = (): Storage => ({
+    store: observer.info?.store ?? 'classic',
+    isKept: transports.isKeeping,
+  });
+
   async function compare(spec: ImageSpec, content: ImageContent, signal: AbortSignal): Promise<KnownContent> {
     const missing = toMissingLayers(content, await observer.fetchLayers(signal));
-    const storage = { store: observer.info?.store ?? 'classic', isKept: transports.isKeeping };
-    return { key: toImageKey(spec), content, missing, diskBytes: toDiskBytes(missing, storage) };
+    const storage = toStorage();
+    const ampleBytes = toAmpleBytes(missing, storage);
+    return { key: toImageKey(spec), content, missing, ampleBytes, ...toDiskNeed(missing, storage) };
   }
 
   return {
     toPlatform,
+    toStorage,
     compare,
+    async size({ reference }, access, known, signal) {
+      const found = await transports.fetchUnpackedSizes({
+        reference,
+        access,
+        layers: known.missing.filter(({ unpackedBytes }) => unpackedBytes === undefined),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(SIZING_MS)]),
+      });
+      const missing = withUnpackedBytes(known.missing, found);
+      return { ...known, missing, ampleBytes: 0, ...toDiskNeed(missing, toStorage()) };
+    },
     async measure(spec, access, signal) {
       const { reference, platform: wanted } = spec;
       const content = await transports.fetchContent({

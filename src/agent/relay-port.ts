@@ -1,5 +1,5 @@
 import type { RemoteManifest } from '#agent/ports';
-import type { ImageContent } from '#core/image-content';
+import type { ImageContent, ImageLayer } from '#core/image-content';
 import type { Platform } from '#core/platform';
 import type { AgentError } from '#core/reason';
 import type { Reference } from '#core/reference';
@@ -30,6 +30,12 @@ export interface Relay {
    * need no second request. Throws `PlatformMismatch` where it holds nothing for it.
    */
   fetchContent(question: ContentQuestion): Promise<ImageContent>;
+
+  /**
+   * How large layers are unpacked, by digest, asked by a few bytes of each, and of each once. Those of which it cannot be
+   * known are left out, whatever the cause; so are those that have not been come to when the signal aborts. Never rejects.
+   */
+  fetchUnpackedSizes(question: SizeQuestion): Promise<ReadonlyMap<string, number>>;
 
   /** Serves one image to whoever knows the name, until it is ended. The name leads nowhere while the relay is off. */
   offer(request: OfferRequest): Offer;
@@ -63,6 +69,14 @@ export interface ContentQuestion {
   readonly platform: Platform;
   /** As the operator has it; undefined: the engine's own. */
   readonly wanted: Platform | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface SizeQuestion {
+  /** Of an image that has the layers. */
+  readonly reference: Reference;
+  readonly access: RegistryAccess;
+  readonly layers: readonly ImageLayer[];
   readonly signal: AbortSignal;
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Engine, Log, PulledImage, PullRequest, RemoteManifest } from '#agent/ports';
-import type { ContentQuestion, Relay } from '#agent/relay-port';
+import type { ContentQuestion, Relay, SizeQuestion } from '#agent/relay-port';
 import { pullThroughRelay } from '#agent/relayed-pull';
 import type { Settings } from '#core/desired-state';
 import type { ImageContent } from '#core/image-content';
@@ -24,6 +24,8 @@ export interface Transports {
   fetchManifest(reference: Reference, access: RegistryAccess, signal: AbortSignal): Promise<RemoteManifest>;
   /** What an image holds; undefined where the engine pulls it, and only the engine knows. */
   fetchContent(question: ContentQuestion): Promise<ImageContent | undefined>;
+  /** As the relay's; nothing where there is none. */
+  fetchUnpackedSizes(question: SizeQuestion): Promise<ReadonlyMap<string, number>>;
   pull(request: TransportedPull): Promise<BroughtImage>;
   /** Whether the engine reaches the relay: asked anew, since it is another engine or the first one again. */
   forgetReach(): void;
@@ -236,6 +238,7 @@ export function createTransports({ engine, relay, toSettings, clock, log }: Tran
         throw error;
       }
     },
+    fetchUnpackedSizes: async (question) => (await relay?.fetchUnpackedSizes(question)) ?? new Map(),
     async pull(request) {
       const { access, signal } = request;
       const chosen = await chooseRelay(access, signal);

@@ -1,3 +1,4 @@
+import type { DiskNeed } from '#core/disk-need';
 import type { Platform } from '#core/platform';
 
 /** What an image holds for one platform, as its registry describes it before any layer is fetched. */
@@ -15,8 +16,12 @@ export interface ImageLayer {
   readonly digest: string;
   /** As it is fetched, compressed. */
   readonly sizeBytes: number;
+  /** As the manifest has it. */
+  readonly mediaType: string;
   /** Of the unpacked layer, as the image configuration has it. */
   readonly diffId: string;
+  /** Of the archive that it is unpacked to; absent where nobody has said it. */
+  readonly unpackedBytes?: number;
 }
 
 /** The layers of an engine's images, by what lies under each: a layer is shared only on top of the same ones. */
@@ -48,36 +53,27 @@ export function toMissingLayers({ layers }: ImageContent, tree: LayerTree): read
   return [...missing.values()];
 }
 
+/** Layers with what was found out of their unpacked sizes, by digest. */
+export function withUnpackedBytes(
+  layers: readonly ImageLayer[],
+  found: ReadonlyMap<string, number>,
+): readonly ImageLayer[] {
+  return layers.map((layer) => {
+    const unpackedBytes = layer.unpackedBytes ?? found.get(layer.digest);
+    return unpackedBytes === undefined ? layer : { ...layer, unpackedBytes };
+  });
+}
+
 /** What is known of a desired image before its first byte. */
-export interface KnownContent {
+export interface KnownContent extends DiskNeed {
   /** Of the record that it was asked for. */
   readonly key: string;
   readonly content: ImageContent;
-  /** The layers that the engine did not have when it was asked. */
+  /** The layers that the engine did not have when it was asked, from the bottom up. */
   readonly missing: readonly ImageLayer[];
-  /** What the engine's disk must have for them. */
-  readonly diskBytes: number;
-}
-
-/** How an engine and the relay keep what is fetched. */
-export interface Storage {
-  readonly store: 'classic' | 'containerd';
-  /** Whether the relay keeps the bytes on the same disk until the engine has the image. */
-  readonly isKept: boolean;
-}
-
-/** No manifest says how large a layer is unpacked: those of programs are between two and three times their download. */
-const UNPACK_FACTOR = 2.5;
-/** Downloads that the classic store has on disk at once. */
-const CLASSIC_DOWNLOADS = 3;
-
-/**
- * Bytes that the engine's disk must have for layers while they are pulled: unpacked, and compressed beside it (all of
- * them in the containerd store, those being downloaded in the classic one), and once more where the relay keeps them.
- */
-export function toDiskBytes(layers: readonly ImageLayer[], { store, isKept }: Storage): number {
-  const sizes = layers.map(({ sizeBytes }) => sizeBytes).toSorted((a, b) => b - a);
-  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-  const beside = store === 'containerd' ? sum(sizes) : sum(sizes.slice(0, CLASSIC_DOWNLOADS));
-  return Math.ceil(UNPACK_FACTOR * sum(sizes)) + beside + (isKept ? sum(sizes) : 0);
+  /**
+   * With as much to spare they fit, whatever their unpacked sizes are, and nobody need ask for those. 0 where all that
+   * can be known is.
+   */
+  readonly ampleBytes: number;
 }

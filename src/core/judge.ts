@@ -1,4 +1,5 @@
 import type { ImageSpec, Settings } from '#core/desired-state';
+import type { DiskNeed } from '#core/disk-need';
 import type { Failure, ImageRecord } from '#core/image-record';
 import { findImage } from '#core/presence';
 import type { Presence } from '#core/presence';
@@ -172,17 +173,18 @@ function toPullable(candidate: Candidate, standing: Standing, world: World): Jud
   const { name, spec, record } = candidate;
   const known = world.contents.get(name);
   const isMeasured = known?.key === record.key;
-  if (!isMeasured && isRelayable(spec, world)) {
+  const spareBytes = toSpareBytes(world);
+  const isUnsure = isMeasured ? spareBytes < known.ampleBytes : isRelayable(spec, world);
+  if (isUnsure) {
     if (!world.running.measures.has(name)) return { standing, isSettled: false, want: { kind: 'measure' } };
     const asking = waiting('Queued', 'The registry is being asked what the image holds.');
     return { standing: standing.phase === 'Waiting' ? asking : standing, isSettled: false };
   }
   const needBytes = isMeasured ? known.diskBytes : 0;
-  const spareBytes = toSpareBytes(world);
   if (spareBytes >= needBytes && spareBytes >= 0)
     return { standing, isSettled: false, want: { kind: 'pull' } };
   return {
-    standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, needBytes)),
+    standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, isMeasured ? known : undefined)),
     isSettled: false,
     wakeAtMs: world.nowMs + LOW_DISK_RECHECK_MS,
   };
@@ -199,10 +201,11 @@ const isThrottled = (spec: ImageSpec, world: World): boolean =>
   (world.desired.settings.pullWindow?.outsideBytesPerSecond ?? 0) > 0 && isRelayable(spec, world);
 
 /** Holds no figure that changes by itself: the message is reported. */
-function toLowDiskMessage({ minFreeDiskMB }: Settings, needBytes: number): string {
-  if (needBytes === 0) return `The engine's disk has less than ${minFreeDiskMB} MB (minFreeDiskMB) to spare.`;
-  const needMB = Math.ceil(needBytes / 1_000_000);
-  return `This image needs ${needMB} MB on the engine's disk, and ${minFreeDiskMB} MB (minFreeDiskMB) must stay free.`;
+function toLowDiskMessage({ minFreeDiskMB }: Settings, need: DiskNeed | undefined): string {
+  if (need === undefined || need.diskBytes === 0)
+    return `The engine's disk has less than ${minFreeDiskMB} MB (minFreeDiskMB) to spare.`;
+  const needMB = `${need.isDiskGuessed ? 'about ' : ''}${Math.ceil(need.diskBytes / 1_000_000)} MB`;
+  return `This image needs ${needMB} on the engine's disk, and ${minFreeDiskMB} MB (minFreeDiskMB) must stay free.`;
 }
 
 const formatStart = ({ startMinute, timeZone }: PullWindow): string => {

@@ -30,6 +30,8 @@ export interface Descriptor {
   /** `sha256:…`. */
   readonly digest: string;
   readonly sizeBytes: number;
+  /** The annotation that eStargz layers have of their unpacked size, as it stands there. */
+  readonly unpackedSize?: string;
 }
 
 export interface Child extends Descriptor {
@@ -64,6 +66,9 @@ const CONFIG_MEDIA_TYPES = new Set([
   'text/html',
   '',
 ]);
+
+/** @see https://github.com/containerd/stargz-snapshotter/blob/v0.16.3/estargz/types.go */
+const UNPACKED_SIZE = 'io.containers.estargz.uncompressed-size';
 
 /** More layers than any engine takes. */
 const MAX_ENTRIES = 1000;
@@ -201,12 +206,18 @@ function toPlatform({ os, architecture, variant }: Fields): Platform | undefined
 }
 
 function toDescriptor(entry: unknown, part: string): Descriptor {
-  const { mediaType, digest, size } = toFields(entry);
+  const { mediaType, digest, size, annotations } = toFields(entry);
   if (typeof digest !== 'string' || !isDigest(digest)) throw malformed('manifest', `digests in ${part}`);
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     throw malformed('manifest', `sizes in ${part}`);
   }
-  return { mediaType: typeof mediaType === 'string' ? mediaType : '', digest, sizeBytes: size };
+  const unpackedSize = toFields(annotations)[UNPACKED_SIZE];
+  return {
+    mediaType: typeof mediaType === 'string' ? mediaType : '',
+    digest,
+    sizeBytes: size,
+    ...(typeof unpackedSize === 'string' ? { unpackedSize } : {}),
+  };
 }
 
 type Fields = Readonly<Record<string, unknown>>;

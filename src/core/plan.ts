@@ -164,15 +164,26 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Ac
   const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);
   const pulling = new Set([...running.pulls.values()].flatMap(({ reference }) => toTargets(reference)));
   const actions: Action[] = [];
+  let begun = 0;
+  let askable = MAX_CONCURRENT_CHECKS - running.measures.size;
   let spareBytes = toSpareBytes(world);
   for (const { name, spec } of eligible) {
-    const busy = toBusy(spec, world) + actions.length;
+    const busy = toBusy(spec, world) + begun;
     if (busy >= desired.settings.maxConcurrentPulls) continue;
     const targets = toTargets(spec.reference);
     if (targets.some((target) => pulling.has(target))) continue;
-    const needBytes = world.contents.get(name)?.diskBytes ?? 0;
-    if (needBytes > spareBytes) continue;
-    spareBytes -= needBytes;
+    const { diskBytes = 0, ampleBytes = 0 } = world.contents.get(name) ?? {};
+    if (ampleBytes > spareBytes) {
+      // Beside what begins with it the disk is tight.
+      if (askable > 0 && !running.measures.has(name)) {
+        askable -= 1;
+        actions.push({ kind: 'measure', name });
+      }
+      continue;
+    }
+    if (diskBytes > spareBytes) continue;
+    spareBytes -= diskBytes;
+    begun += 1;
     for (const target of targets) pulling.add(target);
     actions.push({ kind: 'pull', name });
   }

@@ -90,7 +90,7 @@ export type CancelCause = 'Unwanted' | 'Paused' | 'Cancelled' | 'Stalled' | 'Tim
 export type Action =
   | { readonly kind: 'login'; readonly registry: string }
   | { readonly kind: 'check'; readonly name: string }
-  /** Asks what an image holds, before it is pulled. */
+  /** Asks what an image holds, before it is pulled; where that is known and the disk is tight, how large it is unpacked. */
   | { readonly kind: 'measure'; readonly name: string }
   | { readonly kind: 'pull'; readonly name: string }
   | { readonly kind: 'cancel'; readonly name: string; readonly cause: CancelCause }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ContentQuestion, ImageContent } from '#agent/relay-port';
+import type { ContentQuestion, ImageContent, ImageLayer } from '#agent/relay-port';
 import {
   listPlatforms,
   parseImageConfig,
@@ -13,6 +13,7 @@ import { isPlatformMatch } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
 import type { Reference } from '#core/reference';
+import { toToldBytes } from '#core/unpacked-size';
 import type { Blobs } from '#relay/blobs';
 import type { RepositoryManifests } from '#relay/kept-manifests';
 import type { Upstream } from '#relay/upstream';
@@ -56,11 +57,7 @@ export async function fetchContent(question: ContentQuestion, source: ContentSou
     digest: root.digest,
     platforms: root.manifest.kind === 'index' ? listPlatforms(root.manifest) : [config.platform],
     config: { digest: image.config.digest, sizeBytes: image.config.sizeBytes },
-    layers: image.layers.map(({ digest, sizeBytes }, index) => ({
-      digest,
-      sizeBytes,
-      diffId: config.diffIds[index] ?? '',
-    })),
+    layers: image.layers.map((layer, index) => toLayer(layer, config.diffIds[index] ?? '')),
   };
 
   /** The image for the platform; certain where an index says that it is for it. */
@@ -75,6 +72,11 @@ export async function fetchContent(question: ContentQuestion, source: ContentSou
     }
     throw new AgentError('RegistryError', 'an index within an index: push the image as one index');
   }
+}
+
+function toLayer({ unpackedSize, ...described }: Descriptor, diffId: string): ImageLayer {
+  const unpackedBytes = toToldBytes(described, unpackedSize);
+  return { ...described, diffId, ...(unpackedBytes === undefined ? {} : { unpackedBytes }) };
 }
 
 /** The platforms of what a digest stands for. */

@@ -14,6 +14,7 @@ import { createRegistryFace } from '#relay/registry-face';
 import { createRelayServer } from '#relay/relay-server';
 import type { TokenBucket } from '#relay/token-bucket';
 import type { Upstream } from '#relay/upstream';
+import { createUnpackedSizes } from '#relay/unpacked-sizes';
 import { createUpstreams } from '#relay/upstreams';
 
 /** What {@link createRelay} takes. */
@@ -40,6 +41,7 @@ const MAX_KNOWN_PLATFORMS = 1000;
 export function createRelay(options: RelayOptions): Relay {
   const { port, blobs, bucket, clock, log } = options;
   const kept = createKeptManifests(MAX_KEPT_BYTES);
+  const unpackedSizes = createUnpackedSizes();
   const upstreamOf = createUpstreams(options.openUpstream);
   const offers = createOffers({ address: `127.0.0.1:${port ?? 0}`, blobs, kept, clock });
   const server = createRelayServer({
@@ -98,6 +100,12 @@ export function createRelay(options: RelayOptions): Relay {
       notePlatforms(content.digest, content.platforms);
       return content;
     },
+
+    fetchUnpackedSizes: (question) =>
+      unpackedSizes.fetch(question, {
+        upstream: upstreamOf(question.access),
+        repository: question.reference.repository,
+      }),
 
     offer: (request) => offers.open(request, upstreamOf(request.access)),
     offerProbe: () => offers.openProbe(),

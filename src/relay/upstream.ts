@@ -45,6 +45,8 @@ export interface BlobQuestion {
   readonly digest: string;
   /** Where to begin, in bytes; with `Range` where it is not 0. */
   readonly fromByte: number;
+  /** How much is wanted, with `Range`; absent: all to the end. More may come from a registry that knows no `Range`. */
+  readonly lengthBytes?: number | undefined;
 }
 
 export interface BlobAnswer {
@@ -134,9 +136,10 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       return { ...found, sizeBytes: bytes.length };
     },
     fetchManifest,
-    async openBlob({ repository, digest, fromByte }, signal) {
+    async openBlob({ repository, digest, fromByte, lengthBytes }, signal) {
       const path = `/v2/${repository}/blobs/${digest}`;
-      const range = fromByte === 0 ? {} : { range: `bytes=${fromByte}-` };
+      const last = lengthBytes === undefined ? '' : fromByte + lengthBytes - 1;
+      const range = fromByte === 0 && last === '' ? {} : { range: `bytes=${fromByte}-${last}` };
       const headers = { accept: '*/*', 'accept-encoding': 'identity', ...range };
       const answer = await inquirer
         .ask({ method: 'GET', path, repository, headers }, signal)

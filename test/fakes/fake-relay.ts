@@ -20,6 +20,10 @@ export interface FakeRelay extends Relay {
   kept: ReadonlySet<string> | undefined;
   /** Blobs that it was told to forget. */
   readonly forgotten: Set<string>;
+  /** What layers say of their unpacked size, by digest. */
+  readonly unpackedBytes: Map<string, number>;
+  /** Digests of layers that were asked for it. */
+  readonly sized: string[];
   /** Names that are being offered. */
   readonly offered: Set<string>;
   /** What the next offers fail for, as the registry's fault. */
@@ -49,6 +53,8 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
     rate: 0,
     kept: undefined,
     forgotten: new Set(),
+    unpackedBytes: new Map(),
+    sized: [],
     offered: new Set(),
     offerFailure: undefined,
     async run() {},
@@ -65,6 +71,10 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
     async fetchContent({ reference, access }) {
       check(access);
       return toContent(find(reference));
+    },
+    async fetchUnpackedSizes({ access, layers }) {
+      relay.sized.push(...layers.map(({ digest }) => digest));
+      return relay.failures.has(access.address) ? new Map() : relay.unpackedBytes;
     },
     offer({ reference, digest, onFailed }) {
       const name = toName();
@@ -118,6 +128,7 @@ function toContent({ digest, id, platform, layers, diffIds }: ServedImage): Imag
     layers: Object.entries(layers).map(([layerId, sizeBytes], index) => ({
       digest: `sha256:${layerId.padEnd(64, '0')}`,
       sizeBytes,
+      mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
       diffId: diffIds[index] ?? '',
     })),
   };

@@ -35,6 +35,13 @@ const names = async ({ engine }: Stage): Promise<string[]> => {
 const callsOf = ({ engine }: Stage, call: string): readonly string[] =>
   engine.calls.filter((made) => made.startsWith(call));
 
+/** Has the layers of an image say to what they are unpacked. @returns what the image takes on the disk */
+function sizeLayers({ engine, relay }: RelayStage, image: string, unpackedBytes: number): number {
+  const [[layerId, sizeBytes] = ['', 0]] = Object.entries(engine.served.get(image)?.layers ?? {});
+  relay.unpackedBytes.set(`sha256:${layerId.padEnd(64, '0')}`, unpackedBytes);
+  return unpackedBytes + sizeBytes;
+}
+
 const never = (signal: AbortSignal): Promise<never> =>
   new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 
@@ -229,9 +236,55 @@ describe('before the first byte', () => {
     expect(stage.image('camera')).toMatchObject({
       phase: 'Waiting',
       reason: 'LowDisk',
-      message: "This image needs 4 MB on the engine's disk, and 500 MB (minFreeDiskMB) must stay free.",
+      message: "This image needs about 4 MB on the engine's disk, and 500 MB (minFreeDiskMB) must stay free.",
     });
     stage.engine.freeBytes = 504_000_000;
+    await stage.clock.advance(31_000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('with ample room nobody asks how large layers are unpacked', async () => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA, gate: GATE });
+    expect(stage.phases()).toEqual({ camera: 'Pulled', gate: 'Pulled' });
+    expect(stage.relay.sized).toEqual([]);
+  });
+
+  it('an image that fits by its true size, and not by what is usual, is pulled', async () => {
+    const stage = startRelayStage();
+    const need = sizeLayers(stage, CAMERA, 1_000_000);
+    stage.engine.freeBytes = 500_000_000 + need;
+    await stage.desire({ camera: CAMERA });
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+    expect(stage.relay.sized).toHaveLength(1);
+  });
+
+  it('an image that fits by what is usual, and not by its true size, waits before its first byte', async () => {
+    const stage = startRelayStage();
+    const need = sizeLayers(stage, CAMERA, 90_000_000);
+    stage.engine.freeBytes = 500_000_000 + 9_000_000;
+    await stage.desire({ camera: CAMERA });
+    expect(stage.image('camera')).toMatchObject({
+      phase: 'Waiting',
+      reason: 'LowDisk',
+      message: "This image needs 91 MB on the engine's disk, and 500 MB (minFreeDiskMB) must stay free.",
+    });
+    expect(stage.relay.offered.size).toBe(0);
+    expect(callsOf(stage, 'pull')).toEqual([]);
+    // It is looked again at the disk, and not asked again.
+    stage.engine.freeBytes = 500_000_000 + need;
+    await stage.clock.advance(31_000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+    expect(stage.relay.sized).toHaveLength(1);
+  });
+
+  it('a registry that does not say how large layers are unpacked leaves what is usual, and says about', async () => {
+    const stage = startRelayStage();
+    stage.engine.freeBytes = 500_000_000 + 3_400_000;
+    await stage.desire({ camera: CAMERA });
+    expect(stage.relay.sized).toHaveLength(1);
+    expect(stage.image('camera')['message']).toContain('about 4 MB');
+    stage.engine.freeBytes = 500_000_000 + 3_500_000;
     await stage.clock.advance(31_000);
     expect(stage.phases()).toEqual({ camera: 'Pulled' });
   });
@@ -264,6 +317,26 @@ describe('before the first byte', () => {
     await stage.desire({ camera: CAMERA, lost: 'acme/lost:1' });
     expect(stage.phases()).toEqual({ camera: 'Pulled', lost: 'Failed NotFound' });
     expect(stage.relay.forgotten.size).toBe(2);
+  });
+
+  it('PlanImages asks how large layers are unpacked, each once, and tells what is a guess', async () => {
+    const stage = startRelayStage();
+    const twin = `${ADDRESS}/acme/twin:1`;
+    stage.engine.serve(twin, { layers: { ...stage.engine.served.get(CAMERA)?.layers } });
+    await stage.desire({});
+    sizeLayers(stage, CAMERA, 7_000_000);
+    const { payload } = await stage.call('PlanImages', { images: { camera: CAMERA, twin, gate: GATE } });
+    expect(payload).toEqual(
+      expect.objectContaining({
+        images: {
+          camera: expect.not.objectContaining({ diskEstimated: true }),
+          twin: expect.objectContaining({ diskBytes: 8_000_000 }),
+          gate: expect.objectContaining({ diskBytes: 3_500_000, diskEstimated: true }),
+        },
+        diskEstimated: true,
+      }),
+    );
+    expect(stage.relay.sized).toHaveLength(2);
   });
 
   it('PlanImages tells what a list would bring, and changes nothing', async () => {

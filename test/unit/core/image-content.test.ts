@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { toDiskBytes, toLayerTree, toMissingLayers } from '#core/image-content';
+import { toLayerTree, toMissingLayers } from '#core/image-content';
 import type { ImageContent } from '#core/image-content';
 
 /** An image of layers that are named by one letter each, 10 bytes large. */
@@ -8,7 +8,9 @@ const contentOf = (letters: string): ImageContent => ({
   digest: 'sha256:index',
   platforms: [],
   config: { digest: 'sha256:config', sizeBytes: 1 },
-  layers: letters.split('').map((letter) => ({ digest: `sha256:${letter}`, sizeBytes: 10, diffId: letter })),
+  layers: letters
+    .split('')
+    .map((letter) => ({ digest: `sha256:${letter}`, sizeBytes: 10, mediaType: '', diffId: letter })),
 });
 const treeOf = (...images: string[]) => toLayerTree(images.map((letters) => letters.split('')));
 const missing = (image: string, ...held: string[]): string =>
@@ -41,16 +43,5 @@ describe('layers that an engine does not have', () => {
         expect(missing(image, ...held)).toBe([...new Set(rest)].join(''));
       }),
     );
-  });
-});
-
-describe('what layers take on the disk', () => {
-  const layers = contentOf('abcde').layers;
-  it.each([
-    ['is them unpacked, and three downloads, in the classic store', 'classic', false, 125 + 30],
-    ['is them unpacked, and all downloads, in the containerd store', 'containerd', false, 125 + 50],
-    ['is once more where the relay keeps them', 'classic', true, 125 + 30 + 50],
-  ] as const)('%s', (_case, store, isKept, diskBytes) => {
-    expect(toDiskBytes(layers, { store, isKept })).toBe(diskBytes);
   });
 });

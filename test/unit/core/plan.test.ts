@@ -401,17 +401,26 @@ const ROWS: readonly Row[] = [
 const ROUTE: Route = { transport: 'relay', why: '', isPlainHttp: false };
 const ON = { isRelayOn: true, routes: new Map([[ADDRESS, ROUTE]]) };
 
+const LAYER = {
+  digest: digestOf('d'),
+  sizeBytes: 1_000_000,
+  mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  diffId: digestOf('e'),
+};
+
 /** What is known of an image: a download of 1 MB that takes 4 MB on the disk. */
-const known = (spec: ImageSpec, diskBytes = 4_000_000): KnownContent => ({
+const known = (spec: ImageSpec, diskBytes = 4_000_000, ampleBytes = 0): KnownContent => ({
   key: toImageKey(spec),
   content: {
     digest: digestOf('a'),
     platforms: [],
     config: { digest: digestOf('c'), sizeBytes: 1 },
-    layers: [{ digest: digestOf('d'), sizeBytes: 1_000_000, diffId: digestOf('e') }],
+    layers: [LAYER],
   },
-  missing: [{ digest: digestOf('d'), sizeBytes: 1_000_000, diffId: digestOf('e') }],
+  missing: [LAYER],
   diskBytes,
+  isDiskGuessed: ampleBytes > 0,
+  ampleBytes,
 });
 const A = toSpec('a');
 const B = toSpec('b', { priority: 1 });
@@ -504,6 +513,51 @@ const RELAY_ROWS: readonly Row[] = [
     },
     actions: ['pull b'],
     standings: { a: 'Waiting Queued', b: 'Waiting Queued' },
+  },
+  {
+    when: 'the disk has ample room: nobody asks how large layers are unpacked',
+    specs: { a: A },
+    world: { ...ON, freeBytes: 512_000_000, contents: new Map([['a', known(A, 4_000_000, 12_000_000)]]) },
+    actions: ['pull a'],
+  },
+  {
+    when: 'the disk is tight: it is asked how large layers are unpacked, though the guess fits',
+    specs: { a: A },
+    world: { ...ON, freeBytes: 511_999_999, contents: new Map([['a', known(A, 4_000_000, 12_000_000)]]) },
+    actions: ['measure a'],
+    standings: { a: 'Waiting Queued' },
+  },
+  {
+    when: 'the disk is full by the guess: it is asked how large layers are unpacked before LowDisk is told',
+    specs: { a: A },
+    world: { ...ON, freeBytes: 503_000_000, contents: new Map([['a', known(A, 4_000_000, 12_000_000)]]) },
+    actions: ['measure a'],
+    standings: { a: 'Waiting Queued' },
+  },
+  {
+    when: 'it is being asked how large layers are unpacked: the image waits for that',
+    specs: { a: A },
+    world: {
+      ...ON,
+      freeBytes: 511_000_000,
+      contents: new Map([['a', known(A, 4_000_000, 12_000_000)]]),
+      running: { ...IDLE, measures: new Map([['a', NOW_MS - 5000]]) },
+    },
+    actions: [],
+  },
+  {
+    when: 'the disk is tight beside what is pulled first: it is asked how large the others are unpacked',
+    specs: { a: A, b: B, c: toSpec('c') },
+    world: {
+      ...ON,
+      freeBytes: 514_000_000,
+      contents: new Map([
+        ['a', known(A, 4_000_000, 12_000_000)],
+        ['b', known(B, 4_000_000, 12_000_000)],
+        ['c', known(toSpec('c'), 2_000_000)],
+      ]),
+    },
+    actions: ['pull b', 'measure a', 'pull c'],
   },
   {
     when: 'a pull through the relay stalls: it ends alone',

@@ -50,6 +50,7 @@ it.each(['docker', 'oci'] as const)(
       layers: layers.map((layer) => ({
         digest: layer.digest,
         sizeBytes: layer.bytes.length,
+        mediaType: layer.mediaType,
         diffId: toDiffId(layer),
       })),
     });
@@ -71,6 +72,19 @@ it.each(['docker', 'oci'] as const)(
     expect(upstream.asked.filter((line) => line.startsWith('GET'))).toHaveLength(4);
   },
 );
+
+it('what the manifest says of unpacked sizes need not be asked for', async () => {
+  const plain = { ...randomLayer(1024), mediaType: 'application/vnd.oci.image.layer.v1.tar' };
+  const packed = { ...randomLayer(9), mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip' };
+  const { root, blobs } = stubImage({ format: 'oci', layers: [plain, packed, packed] });
+  const manifest = JSON.parse(String(root.bytes)) as { layers: object[] };
+  const annotations = { 'io.containers.estargz.uncompressed-size': '20480' };
+  manifest.layers[1] = { ...manifest.layers[1], annotations };
+  const annotated = toBlob(manifest, TYPES.oci.manifest);
+  const { fetchContent } = await start({ root: annotated, manifests: [annotated], blobs });
+  const { layers } = await fetchContent();
+  expect(layers.map(({ unpackedBytes }) => unpackedBytes)).toEqual([1024, 20_480, undefined]);
+});
 
 it('a digest is asked for by itself, whatever the tag says, and once', async () => {
   const [old, moved] = [stubImage(), stubImage()];

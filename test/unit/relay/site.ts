@@ -158,12 +158,14 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   };
 
   const answerBlob = (response: ServerResponse, blob: Buffer, range: string | undefined): void => {
-    const from = faults.ignoresRange ? 0 : Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
-    const bytes = Buffer.from(blob.subarray(from));
+    const [, first = 0, last = ''] = (!faults.ignoresRange && /^bytes=(\d+)-(\d*)$/.exec(range ?? '')) || [];
+    const from = Number(first);
+    const bytes = Buffer.from(blob.subarray(from, last === '' ? blob.length : Number(last) + 1));
     const corrupt = faults.corruptByte - from;
     if (corrupt >= 0 && corrupt < bytes.length) bytes[corrupt] = (bytes[corrupt] ?? 0) ^ 1;
     const isPart = range !== undefined && !faults.ignoresRange;
-    if (isPart) response.setHeader('content-range', `bytes ${from}-${blob.length - 1}/${blob.length}`);
+    if (isPart)
+      response.setHeader('content-range', `bytes ${from}-${from + bytes.length - 1}/${blob.length}`);
     response.writeHead(isPart ? 206 : 200, { 'content-length': bytes.length });
     const cut = typeof faults.cutAfterBytes === 'number' ? faults.cutAfterBytes : faults.cutAfterBytes();
     const end = Math.min(cut, faults.hangAfterBytes, bytes.length);

@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import { toAmpleBytes, toDiskNeed, toListNeed } from '#core/disk-need';
+import type { ImageLayer } from '#core/image-content';
+
+/** A layer of `download` bytes that is unpacked to `unpacked`, or nobody knows to what. */
+const layer = (download: number, unpacked?: number, name = ''): ImageLayer => ({
+  digest: `sha256:${name || `${download}-${unpacked}`}`,
+  sizeBytes: download,
+  mediaType: '',
+  diffId: '',
+  ...(unpacked === undefined ? {} : { unpackedBytes: unpacked }),
+});
+const CLASSIC = { store: 'classic', isKept: false } as const;
+const CONTAINERD = { store: 'containerd', isKept: false } as const;
+const bytesOf = ({ diskBytes }: { readonly diskBytes: number }): number => diskBytes;
+
+describe('what the layers of an image take on the disk', () => {
+  const layers = [layer(10, 40), layer(20, 70), layer(5, 30)];
+  test.each([
+    ['is them unpacked, and the download that is unpacked last, in the classic store', CLASSIC, 140 + 5],
+    ['is them unpacked, and all downloads, in the containerd store', CONTAINERD, 140 + 35],
+    ['is all downloads more where the relay keeps them', { ...CLASSIC, isKept: true }, 145 + 35],
+    ['is so in the containerd store too', { ...CONTAINERD, isKept: true }, 175 + 35],
+  ] as const)('%s', (_case, storage, diskBytes) => {
+    expect(toDiskNeed(layers, storage)).toEqual({ diskBytes, isDiskGuessed: false });
+  });
+
+  it('is a guess as soon as it is one for a single layer', () => {
+    const need = toDiskNeed([layer(10, 40), layer(20)], CONTAINERD);
+    expect(need).toEqual({ diskBytes: 40 + 50 + 30, isDiskGuessed: true });
+  });
+
+  it('is nothing where nothing is missing', () => {
+    expect(toDiskNeed([], CLASSIC)).toEqual({ diskBytes: 0, isDiskGuessed: false });
+  });
+
+  it('is what there is at the worst moment of unpacking one after the other', () => {
+    const size = fc.integer({ min: 1, max: 1000 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(size, size), { minLength: 1 }), (sizes) => {
+        const layers = sizes.map(([download, unpacked], index) => layer(download, unpacked, `${index}`));
+        let [here, peak] = [sizes.reduce((sum, [download]) => sum + download, 0), 0];
+        for (const [download, unpacked] of sizes) {
+          peak = Math.max(peak, here + unpacked);
+          here += unpacked - download;
+        }
+        expect(bytesOf(toDiskNeed(layers, CLASSIC))).toBe(peak);
+      }),
+    );
+  });
+});
+
+describe('what a list of images takes on the disk', () => {
+  const base = layer(10, 40);
+  const images = [
+    [base, layer(20, 70)],
+    [base, layer(6, 30)],
+    [base, layer(4, 20)],
+  ];
+
+  test.each([
+    ['one by one', CLASSIC, 1, 160 + 20],
+    ['two at once', CLASSIC, 2, 160 + 20 + 6],
+    ['in the containerd store', CONTAINERD, 1, 160 + 40],
+    ['one by one with kept bytes', { ...CONTAINERD, isKept: true }, 1, 160 + 40 + 30],
+    ['all at once with kept bytes', { ...CONTAINERD, isKept: true }, 3, 160 + 40 + 40],
+  ] as const)('counts what they share once, and what lies beside as they are pulled: %s', (...row) => {
+    const [, storage, concurrency, diskBytes] = row;
+    expect(toListNeed(images, storage, concurrency)).toEqual({ diskBytes, isDiskGuessed: false });
+  });
+
+  it('is that of the image where it holds one', () => {
+    for (const image of images) expect(toListNeed([image], CLASSIC, 3)).toEqual(toDiskNeed(image, CLASSIC));
+  });
+});
+
+describe('ample room', () => {
+  it('is what layers would take that shrink to a tenth', () => {
+    expect(toAmpleBytes([layer(10), layer(20, 21)], CONTAINERD)).toBe(100 + 21 + 30);
+  });
+
+  it('is any where all sizes are known: nobody is asked', () => {
+    expect(toAmpleBytes([layer(10, 10_000)], CLASSIC)).toBe(0);
+    expect(toAmpleBytes([], CLASSIC)).toBe(0);
+  });
+});
