@@ -44,14 +44,16 @@ export function toListNeed(images: readonly Layers[], storage: Storage, concurre
   };
 }
 
-/** Programs, configuration and text seldom shrink further: what does is small when it is fetched. */
+/** Programs, configuration and text seldom shrink further. */
 const AMPLE_FACTOR = 10;
+/** Zeros shrink to a thousandth: what is a small download may fill a disk that has less to spare. */
+const AMPLE_LEAST_BYTES = 1_000_000_000;
 
 /** With as much to spare layers fit, whatever their unpacked sizes are; 0 where those are known. */
 export function toAmpleBytes(layers: Layers, storage: Storage): number {
   if (layers.every(({ unpackedBytes }) => unpackedBytes !== undefined)) return 0;
   const large = layers.map((layer) => ({ unpackedBytes: AMPLE_FACTOR * layer.sizeBytes, ...layer }));
-  return toDiskNeed(large, storage).diskBytes;
+  return Math.max(toDiskNeed(large, storage).diskBytes, AMPLE_LEAST_BYTES);
 }
 
 /**

@@ -11,6 +11,7 @@ const layer = (download: number, unpacked?: number, name = ''): ImageLayer => ({
   diffId: '',
   ...(unpacked === undefined ? {} : { unpackedBytes: unpacked }),
 });
+const GB = 1_000_000_000;
 const CLASSIC = { store: 'classic', isKept: false } as const;
 const CONTAINERD = { store: 'containerd', isKept: false } as const;
 const bytesOf = ({ diskBytes }: { readonly diskBytes: number }): number => diskBytes;
@@ -77,7 +78,12 @@ describe('what a list of images takes on the disk', () => {
 
 describe('ample room', () => {
   it('is what layers would take that shrink to a tenth', () => {
-    expect(toAmpleBytes([layer(10), layer(20, 21)], CONTAINERD)).toBe(100 + 21 + 30);
+    const layers = [layer(10 * GB), layer(20 * GB, 21 * GB)];
+    expect(toAmpleBytes(layers, CONTAINERD)).toBe((100 + 21 + 30) * GB);
+  });
+
+  it('is a gigabyte at least: zeros shrink to a thousandth', () => {
+    expect(toAmpleBytes([layer(1000)], CLASSIC)).toBe(GB);
   });
 
   it('is any where all sizes are known: nobody is asked', () => {
