@@ -196,7 +196,8 @@ export function createAgent(deps: AgentDeps): Agent {
     const { running } = actions;
     const { routes, isRelayOn } = transports;
     const now = { nowMs: clock.nowMs(), engine: looked, freeBytes, running };
-    const world: World = { ...book, desired, ...now, routes, isRelayOn };
+    const keptBytes: World['keptBytes'] = relay?.keptSizes() ?? new Map();
+    const world: World = { ...book, desired, ...now, routes, isRelayOn, keptBytes };
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;

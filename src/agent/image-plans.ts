@@ -6,7 +6,7 @@ import type { PullTable } from '#agent/pulls';
 import type { Relay } from '#agent/relay-port';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { DesiredImage } from '#core/desired-state';
-import { toDiskNeed, toListNeed } from '#core/disk-need';
+import { toDiskNeed, toKeptBytes, toListNeed } from '#core/disk-need';
 import type { DiskNeed } from '#core/disk-need';
 import { withUnpackedBytes } from '#core/image-content';
 import type { ImageLayer, KnownContent } from '#core/image-content';
@@ -101,8 +101,13 @@ export function createImagePlans(deps: ImagePlanDeps): ImagePlans {
   function withSizes(planned: PlannedImage, sizes: ReadonlyMap<string, number>): PlannedImage {
     if (planned.kind === 'failed') return planned;
     const missing = withUnpackedBytes(planned.missing, sizes);
-    return { ...planned, missing, ...toDiskNeed(missing, measures.toStorage()) };
+    return { ...planned, missing, ...withoutKept(toDiskNeed(missing, measures.toStorage()), missing) };
   }
+
+  const withoutKept = (need: DiskNeed, layers: readonly ImageLayer[]): DiskNeed => ({
+    ...need,
+    diskBytes: need.diskBytes - toKeptBytes(layers, relay?.keptSizes() ?? new Map()),
+  });
 
   return {
     async plan(wanted) {
@@ -123,12 +128,13 @@ export function createImagePlans(deps: ImagePlanDeps): ImagePlans {
         const missing = [...images.values()].flatMap((image) =>
           image.kind === 'known' ? [image.missing] : [],
         );
-        const need = toListNeed(missing, measures.toStorage(), maxConcurrentPulls);
+        const layers = toUnion(missing.flat());
+        const need = withoutKept(toListNeed(missing, measures.toStorage(), maxConcurrentPulls), layers);
         const running = { pulls: pulls.running };
         const spareBytes = desired === undefined ? Infinity : toSpareBytes({ freeBytes, running, desired });
         return {
           images,
-          downloadBytes: toUnion(missing.flat()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+          downloadBytes: layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
           ...need,
           ...(freeBytes === undefined ? {} : { freeBytes }),
           fits: need.diskBytes <= spareBytes,

@@ -43,6 +43,9 @@ export interface Relay {
   /** A name under which nothing is served: that somebody asked for it shows that the engine reaches the relay. */
   offerProbe(): RelayProbe;
 
+  /** Bytes of layers that are kept on disk, by digest. */
+  keptSizes(): ReadonlyMap<string, number>;
+
   /** Of all that comes from registries together; 0 = no limit. */
   setRate(bytesPerSecond: number): void;
 

@@ -44,6 +44,12 @@ export function toListNeed(images: readonly Layers[], storage: Storage, concurre
   };
 }
 
+/** What of layers lies on the disk already, where the relay keeps it: the disk need not have it once more. */
+export function toKeptBytes(layers: Layers, kept: ReadonlyMap<string, number>): number {
+  if (kept.size === 0) return 0;
+  return sumOf(layers.map(({ digest, sizeBytes }) => Math.min(kept.get(digest) ?? 0, sizeBytes)));
+}
+
 /** Programs, configuration and text seldom shrink further. */
 const AMPLE_FACTOR = 10;
 /** Zeros shrink to a thousandth: what is a small download may fill a disk that has less to spare. */

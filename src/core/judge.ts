@@ -1,4 +1,5 @@
 import type { ImageSpec, Settings } from '#core/desired-state';
+import { toKeptBytes } from '#core/disk-need';
 import type { DiskNeed } from '#core/disk-need';
 import type { Failure, ImageRecord } from '#core/image-record';
 import { findImage } from '#core/presence';
@@ -174,17 +175,18 @@ function toPullable(candidate: Candidate, standing: Standing, world: World): Jud
   const known = world.contents.get(name);
   const isMeasured = known?.key === record.key;
   const spareBytes = toSpareBytes(world);
-  const isUnsure = isMeasured ? spareBytes < known.ampleBytes : isRelayable(spec, world);
+  const keptBytes = isMeasured ? toKeptBytes(known.missing, world.keptBytes) : 0;
+  const isUnsure = isMeasured ? spareBytes + keptBytes < known.ampleBytes : isRelayable(spec, world);
   if (isUnsure) {
     if (!world.running.measures.has(name)) return { standing, isSettled: false, want: { kind: 'measure' } };
     const asking = waiting('Queued', 'The registry is being asked what the image holds.');
     return { standing: standing.phase === 'Waiting' ? asking : standing, isSettled: false };
   }
-  const needBytes = isMeasured ? known.diskBytes : 0;
-  if (spareBytes >= needBytes && spareBytes >= 0)
+  const need = isMeasured ? { ...known, diskBytes: known.diskBytes - keptBytes } : undefined;
+  if (spareBytes >= (need?.diskBytes ?? 0) && spareBytes >= 0)
     return { standing, isSettled: false, want: { kind: 'pull' } };
   return {
-    standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, isMeasured ? known : undefined)),
+    standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, need)),
     isSettled: false,
     wakeAtMs: world.nowMs + LOW_DISK_RECHECK_MS,
   };

@@ -1,4 +1,5 @@
 import type { DesiredImage, ImageSpec } from '#core/desired-state';
+import { toKeptBytes } from '#core/disk-need';
 import { toImageKey } from '#core/image-record';
 import { judge, toCourt } from '#core/judge';
 import type { Court, Judgement } from '#core/judge';
@@ -172,8 +173,9 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Ac
     if (busy >= desired.settings.maxConcurrentPulls) continue;
     const targets = toTargets(spec.reference);
     if (targets.some((target) => pulling.has(target))) continue;
-    const { diskBytes = 0, ampleBytes = 0 } = world.contents.get(name) ?? {};
-    if (ampleBytes > spareBytes) {
+    const { diskBytes = 0, ampleBytes = 0, missing = [] } = world.contents.get(name) ?? {};
+    const keptBytes = toKeptBytes(missing, world.keptBytes);
+    if (ampleBytes > spareBytes + keptBytes) {
       // Beside what begins with it the disk is tight.
       if (askable > 0 && !running.measures.has(name)) {
         askable -= 1;
@@ -181,8 +183,8 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Ac
       }
       continue;
     }
-    if (diskBytes > spareBytes) continue;
-    spareBytes -= diskBytes;
+    if (diskBytes > spareBytes + keptBytes) continue;
+    spareBytes -= diskBytes - keptBytes;
     begun += 1;
     for (const target of targets) pulling.add(target);
     actions.push({ kind: 'pull', name });

@@ -31,6 +31,8 @@ export interface World {
   readonly routes: ReadonlyMap<string, Route>;
   /** By the name of an image. */
   readonly contents: ReadonlyMap<string, KnownContent>;
+  /** Bytes of layers that the relay keeps on disk, by digest. */
+  readonly keptBytes: ReadonlyMap<string, number>;
   /** References that the pulls in flight bring. */
   readonly claimed: ReadonlyMap<string, Claim>;
 }

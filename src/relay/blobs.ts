@@ -18,6 +18,8 @@ export interface Blobs {
   read(request: BlobRead): AsyncIterable<Uint8Array>;
   /** Bytes of a blob that are kept now. */
   keptBytes(digest: string): number;
+  /** Bytes of all blobs that are kept, by digest; of one that is being read as it was before. */
+  keptSizes(): ReadonlyMap<string, number>;
   /** Forgets what is kept of these blobs. What is being read goes afterwards. */
   forget(digests: ReadonlySet<string>): Promise<void>;
   /** Forgets what is kept of all blobs but these. What is being read goes afterwards. */
@@ -87,6 +89,7 @@ export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
       if (fromByte < request.sizeBytes) yield* readPassing({ ...request, fromByte }, surroundings);
     },
     keptBytes: (digest) => kept?.keptBytes(digest) ?? 0,
+    keptSizes: () => kept?.keptSizes() ?? new Map(),
     forget: async (digests) => await kept?.forget(digests),
     keepOnly: async (digests) => await kept?.keepOnly(digests),
   };

@@ -9,6 +9,8 @@ import type { KeptPart } from '#relay/kept-part';
 export interface KeptBytes {
   /** Bytes of a blob that are kept now; what a power cut left of them shows only when they are read. */
   keptBytes(digest: string): number;
+  /** As {@link keptBytes}, of all blobs; of one that is open as it was before. */
+  keptSizes(): ReadonlyMap<string, number>;
   /** For one at a time. Rejects with what the system says. */
   open(digest: string, sizeBytes: number): Promise<KeptBlob>;
   /** Forgets these blobs; what is open goes when it is closed. Rejects where the folder does not let it. */
@@ -72,6 +74,7 @@ export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptByte
 
   return {
     keptBytes: (digest) => held.get(digest)?.bytes ?? 0,
+    keptSizes: () => new Map([...held].map(([digest, { bytes }]) => [digest, bytes])),
     async open(digest, sizeBytes) {
       const entry = held.get(digest) ?? { bytes: 0, isOpen: false, isForgotten: false };
       held.set(digest, entry);

@@ -109,6 +109,7 @@ export function createRelay(options: RelayOptions): Relay {
 
     offer: (request) => offers.open(request, upstreamOf(request.access)),
     offerProbe: () => offers.openProbe(),
+    keptSizes: () => blobs.keptSizes(),
     setRate: (bytesPerSecond) => bucket.setRate(bytesPerSecond),
     forget: (digests) => blobs.forget(digests),
     keepOnly: (digests) => blobs.keepOnly(digests),

@@ -22,6 +22,8 @@ export interface FakeRelay extends Relay {
   readonly forgotten: Set<string>;
   /** What layers say of their unpacked size, by digest. */
   readonly unpackedBytes: Map<string, number>;
+  /** What is kept of layers, by digest. */
+  readonly keptBytes: Map<string, number>;
   /** Digests of layers that were asked for it. */
   readonly sized: string[];
   /** Names that are being offered. */
@@ -54,6 +56,7 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
     kept: undefined,
     forgotten: new Set(),
     unpackedBytes: new Map(),
+    keptBytes: new Map(),
     sized: [],
     offered: new Set(),
     offerFailure: undefined,
@@ -107,6 +110,7 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
         end: () => undefined,
       };
     },
+    keptSizes: () => relay.keptBytes,
     setRate(bytesPerSecond) {
       relay.rate = bytesPerSecond;
     },

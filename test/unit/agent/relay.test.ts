@@ -243,6 +243,19 @@ describe('before the first byte', () => {
     expect(stage.phases()).toEqual({ camera: 'Pulled' });
   });
 
+  it('an image that broke off goes on where what is kept of it took the room', async () => {
+    const stage = startRelayStage();
+    const need = sizeLayers(stage, CAMERA, 1_000_000);
+    const [[layerId] = ['']] = Object.entries(stage.engine.served.get(CAMERA)?.layers ?? {});
+    stage.relay.keptBytes.set(`sha256:${layerId.padEnd(64, '0')}`, 600_000);
+    stage.engine.freeBytes = 500_000_000 + need - 600_001;
+    await stage.desire({ camera: CAMERA });
+    expect(stage.image('camera')).toMatchObject({ phase: 'Waiting', reason: 'LowDisk' });
+    stage.engine.freeBytes += 1;
+    await stage.clock.advance(31_000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+  });
+
   it('with ample room nobody asks how large layers are unpacked', async () => {
     const stage = startRelayStage();
     await stage.desire({ camera: CAMERA, gate: GATE });

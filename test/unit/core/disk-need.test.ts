@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { toAmpleBytes, toDiskNeed, toListNeed } from '#core/disk-need';
+import { toAmpleBytes, toDiskNeed, toKeptBytes, toListNeed } from '#core/disk-need';
 import type { ImageLayer } from '#core/image-content';
 
 /** A layer of `download` bytes that is unpacked to `unpacked`, or nobody knows to what. */
@@ -74,6 +74,17 @@ describe('what a list of images takes on the disk', () => {
   it('is that of the image where it holds one', () => {
     for (const image of images) expect(toListNeed([image], CLASSIC, 3)).toEqual(toDiskNeed(image, CLASSIC));
   });
+});
+
+test('what the relay keeps of layers, and of no others, is on the disk already', () => {
+  const [one, two] = [layer(10, 40), layer(20, 70)];
+  const kept = new Map([
+    [one.digest, 7],
+    ['sha256:other', 100],
+  ]);
+  expect(toKeptBytes([one, two], kept)).toBe(7);
+  expect(toKeptBytes([one, two], kept.set(two.digest, 30))).toBe(27);
+  expect(toKeptBytes([one, two], new Map())).toBe(0);
 });
 
 describe('ample room', () => {

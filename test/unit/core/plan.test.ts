@@ -560,6 +560,25 @@ const RELAY_ROWS: readonly Row[] = [
     actions: ['pull b', 'measure a', 'pull c'],
   },
   {
+    when: 'most of an image is kept on the disk already: it goes on with what is left of that',
+    specs: { a: A, b: B },
+    settings: { maxConcurrentPulls: 1 },
+    world: {
+      ...ON,
+      freeBytes: 503_200_000,
+      contents: new Map([
+        ['a', known(A)],
+        ['b', known(B, 5_000_000)],
+      ]),
+      keptBytes: new Map([
+        [digestOf('d'), 900_000],
+        [digestOf('f'), 900_000_000],
+      ]),
+    },
+    actions: ['pull a'],
+    standings: { a: 'Waiting Queued', b: 'Waiting LowDisk' },
+  },
+  {
     when: 'a pull through the relay stalls: it ends alone',
     specs: { a: A, b: B },
     pulls: { a: { advancedAtMs: NOW_MS - 600_000, transport: 'relay' }, b: {} },

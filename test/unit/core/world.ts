@@ -131,6 +131,7 @@ export function toWorld(scene: Scene): World {
     isRelayOn: false,
     routes: new Map(),
     contents: new Map(),
+    keptBytes: new Map(),
     owned: new Map(),
     claimed: new Map(),
     ...scene.world,

@@ -95,6 +95,7 @@ export function createStubBlobs(): StubBlobs {
     },
     forget: async () => undefined,
     keptBytes: () => 0,
+    keptSizes: () => new Map(),
     async keepOnly(digests) {
       this.keptOnly = digests;
     },
