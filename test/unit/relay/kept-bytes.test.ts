@@ -132,6 +132,7 @@ describe('kept bytes', () => {
     await untilKept(blobs, stays.digest, MIB);
     await blobs.forget(new Set([gone.digest]));
     expect([blobs.keptBytes(gone.digest), blobs.keptBytes(stays.digest)]).toEqual([0, MIB]);
+    expect(blobs.keptSizes()).toEqual(new Map([[stays.digest, MIB]]));
     expect((await readdir(folder)).filter((file) => file.endsWith('.part'))).toHaveLength(1);
   });
 
