@@ -352,6 +352,30 @@ describe('before the first byte', () => {
     expect(stage.relay.sized).toHaveLength(2);
   });
 
+  it('PlanImages answers in time though a registry never says how large layers are unpacked', async () => {
+    const stage = startRelayStage();
+    await stage.desire({});
+    sizeLayers(stage, CAMERA, 7_000_000);
+    stage.relay.fetchUnpackedSizes = async ({ reference, signal }) => {
+      if (reference.repository === 'acme/gate') await never(signal).catch(() => undefined);
+      return stage.relay.unpackedBytes;
+    };
+    const answer = stage.call('PlanImages', { images: { camera: CAMERA, gate: GATE } });
+    await stage.clock.advance(20_000);
+    expect(await answer).toMatchObject({
+      status: 200,
+      payload: {
+        images: {
+          camera: { diskBytes: 8_000_000 },
+          gate: { diskBytes: 3_500_000, diskEstimated: true },
+        },
+        diskBytes: 11_500_000,
+        diskEstimated: true,
+        freeBytes: 10_000_000_000,
+      },
+    });
+  });
+
   it('PlanImages tells what a list would bring, and changes nothing', async () => {
     const stage = startRelayStage();
     await stage.desire({ camera: CAMERA });
