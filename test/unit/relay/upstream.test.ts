@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { createCertificateAuthority, issueServerCertificate } from '#lab/certifi
 import type { Certificate } from '#lab/certificates';
 import { drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
 import { BASIC, makeBytes, startSite, toDigest } from '#test/unit/relay/site';
-import type { Site } from '#test/unit/relay/site';
+import type { Site, SiteOptions } from '#test/unit/relay/site';
 
 const TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const MANIFEST = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: TYPE }));
@@ -384,17 +385,32 @@ describe('a registry’s scheme', () => {
   });
 });
 
+/** A site at another loopback address, on a port where nobody else listens at the usual one. */
+async function startAside(options: SiteOptions): Promise<Site> {
+  for (;;) {
+    const site = await startSite({ ...options, listensAt: '127.0.0.2' });
+    const socket = connect({ port: Number(site.address.split(':')[1]), host: '127.0.0.1' });
+    const isFree = await once(socket, 'connect').then(
+      () => false,
+      () => true,
+    );
+    socket.destroy();
+    if (isFree) return site;
+    await site.close();
+  }
+}
+
 describe('a loopback address where nobody listens', () => {
   test.each(['127.0.0.1', 'localhost'])('is the host’s: %s', async (host) => {
     // The module's own loopback refuses; the host is elsewhere, under the registry's own name.
-    const site = await startSite({ auth: 'bearer', tls, listensAt: '127.0.0.2', host });
+    const site = await startAside({ auth: 'bearer', tls, host });
     const upstream = makeUpstream(site.address, { ca: ca(), hostAlias: '127.0.0.2' });
     await upstream.login(NEVER);
     expect(new Set(site.requests.map((request) => request.host))).toEqual(new Set([site.address]));
   });
 
   test('is the host’s over plain HTTP too', async () => {
-    const site = await startSite({ listensAt: '127.0.0.2' });
+    const site = await startAside({});
     const upstream = makeUpstream(site.address, { hostAlias: '127.0.0.2' });
     await upstream.login(NEVER);
     expect(site.requests.map((request) => request.host)).toEqual([site.address]);
