@@ -23,6 +23,9 @@ export interface DockerEngineOptions {
 /** What every pull wants to know stays for so long: an engine that is another one afterwards is asked before. */
 const ANSWERS_MS = 10_000;
 
+/** Between the ends of two pulls a disk fills slowly enough to be asked once in this time. */
+const FREE_BYTES_MS = 1000;
+
 /** Of an engine that is reached without TLS. */
 const DEFAULT_PORT = 2375;
 
@@ -42,6 +45,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   let known: (EngineAnswers & { readonly atMs: number }) | undefined;
   let rootDir: string | undefined;
   let freeBytes: Promise<number> | undefined;
+  let free: { readonly sizeBytes: number; readonly atMs: number } | undefined;
 
   async function fetchPlatform(signal: AbortSignal): Promise<Platform> {
     const { version } = await recallAnswers(signal);
@@ -141,7 +145,8 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
       return { digest: Descriptor.digest, platforms: toPlatforms(Platforms) };
     },
 
-    pull: (request) => pullImage(request, { engine, open: openPull, fetchPlatform, log }),
+    pull: (request) =>
+      pullImage(request, { engine, open: openPull, fetchPlatform, log }).finally(() => (free = undefined)),
 
     async tag(idOrReference, target, signal) {
       const options = { repo: formatRepository(target), tag: target.tag ?? 'latest' };
@@ -186,6 +191,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     },
 
     async fetchFreeBytes(signal) {
+      if (free !== undefined && performance.now() - free.atMs < FREE_BYTES_MS) return free.sizeBytes;
       try {
         if (rootDir === undefined) {
           const info: InfoAnswer = await ask(signal, () => queries.info());
@@ -194,7 +200,9 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
         const folder = rootDir;
         // A disk that hangs never answers, and each question to it holds one of the few threads of the process.
         const read = (): Promise<number> => readFreeBytes(folder).finally(() => (freeBytes = undefined));
-        return await ask(signal, () => (freeBytes ??= read()));
+        const sizeBytes = await ask(signal, () => (freeBytes ??= read()));
+        free = { sizeBytes, atMs: performance.now() };
+        return sizeBytes;
       } catch {
         return undefined;
       }

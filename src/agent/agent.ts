@@ -9,6 +9,7 @@ import { meterEngine } from '#agent/metered-engine';
 import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
 import { toSteady } from '#agent/ports';
+import { createPassPace } from '#agent/pass-pace';
 import { createPulse } from '#agent/pulse';
 import type { Clock, Engine, Hub, Log, MethodHandlers, RegistryProber, Sealer, Store } from '#agent/ports';
 import { createReporter } from '#agent/reporter';
@@ -87,6 +88,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const engine = meterEngine(deps.engine, tally, clock.steadyMs);
   const steady = toSteady(clock);
   const wake = createWake(steady);
+  const pace = createPassPace(wake, steady);
   const pulse = createPulse(clock.steadyMs);
   const book = records.createBook();
   const jumps = createClockJumps(clock, (jumpMs) => {
@@ -96,11 +98,10 @@ export function createAgent(deps: AgentDeps): Agent {
   const observer = createObserver(engine, steady);
   const outlook = createOutlook();
   const herald = createHerald({ ...deps, book, outlook, onTold: () => remembrance?.ring() });
-  const { ring } = wake;
   const remember = async (): Promise<void> => remembrance?.saveNow();
   const transports = createTransports({ engine, relay: deps.relay, toSettings, clock, log });
   const shared = { engine, transports, observer, book, herald, clock, log, tally };
-  const actions = createActions({ ...shared, toMoment, ring, remember });
+  const actions = createActions({ ...shared, toMoment, ring: pace.ring, remember });
   const toStatus = createStatus({
     version: deps.version,
     startedAtMs: clock.nowMs(),
@@ -119,7 +120,7 @@ export function createAgent(deps: AgentDeps): Agent {
     toDocument: () => toReported(toStatus()),
     toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
   });
-  const { pulls } = actions;
+  const { pulls, measures } = actions;
   const surroundings = createSurroundings({ hub, clock, tally, book, pulls, toStatus, toSettings });
   const tasks = createTasks(deps.createId);
   const isEngineAway = (): boolean => watch.view?.kind === 'unavailable';
@@ -132,7 +133,6 @@ export function createAgent(deps: AgentDeps): Agent {
   });
   const { relay, setMinFreeBytes } = deps;
   const relayKeeper = createRelayKeeper({ relay, book, setMinFreeBytes });
-  const { measures } = actions;
   const plans = createImagePlans({ book, engine, pulls, relay, measures, clock });
   const methods = createMethods({
     ...deps,
@@ -144,7 +144,7 @@ export function createAgent(deps: AgentDeps): Agent {
     plans,
     transports,
     isEngineAway,
-    ring,
+    ring: wake.ring,
   });
 
   const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, herald, clock: steady, log });
@@ -173,6 +173,7 @@ export function createAgent(deps: AgentDeps): Agent {
     if (clock.steadyMs() >= recallAtMs) intake.takeRecalled();
     const freeBytes = await engine.fetchFreeBytes(signal);
     const looked = await observer.observe(book.desired, signal);
+    pace.begin();
     if (signal.aborted) return Infinity;
     if (looked.kind === 'known' && observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
     if (!watch.take(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
@@ -254,6 +255,7 @@ export function createAgent(deps: AgentDeps): Agent {
         log.error({ err: error }, 'a pass ended in an unexpected error; the loop goes on');
         untilMs = clock.steadyMs() + ENGINE_RETRY_MS;
       }
+      pace.end();
     }
   }
 
@@ -274,7 +276,7 @@ export function createAgent(deps: AgentDeps): Agent {
       if (recalled !== undefined) intake.expect(recalled);
       const beside = new AbortController();
       const work = [reporter.run(beside.signal), herald.run(beside.signal), remembrance?.run(beside.signal)];
-      await Promise.all([loop(signal), observer.follow(wake.ring, signal)]);
+      await Promise.all([loop(signal), observer.follow(pace.ring, signal)]);
       beside.abort();
       await Promise.all([...work, stop()]);
       // What became of the pulls that were ended is known only now.

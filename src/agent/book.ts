@@ -89,12 +89,14 @@ export function takeObservation(
 ): readonly Evicted[] {
   const evicted: Evicted[] = [];
   if (view.kind === 'unavailable') return evicted;
-  for (const [name, spec] of toSpecs(book)) {
+  for (const image of book.desired?.images.values() ?? []) {
+    const { name } = image;
     const before = book.images.get(name);
-    if (before === undefined || pulling.has(name)) continue;
-    const presence = findImage(spec, view, before);
+    if (image.kind === 'fault' || before === undefined || pulling.has(name)) continue;
+    const presence = findImage(image.spec, view, before);
     if (presence.kind === 'absent') {
-      if (before.seen !== undefined) evicted.push({ name, digest: before.seen.digest });
+      if (before.seen === undefined) continue;
+      evicted.push({ name, digest: before.seen.digest });
       book.images.set(name, record.vanished(before, moment));
       continue;
     }

@@ -84,6 +84,7 @@ export function createJournal(log: Log): Journal {
 /** While a login fails it speaks for all images of its registry: what went wrong with them on the way is no line. */
 function withoutRegistrys(scene: NewsScene): NewsScene {
   const isFailing = (registry = ''): boolean => scene.registries.get(registry)?.kind === 'failed';
+  if (![...scene.registries.keys()].some(isFailing)) return scene;
   const images = [...scene.images].map(
     ([name, image]) => [name, isFailing(image.registry) ? { ...image, isOwnFailure: false } : image] as const,
   );

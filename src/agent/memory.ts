@@ -53,6 +53,8 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
   let saved = '';
   let isRefused = false;
   let saving: Promise<unknown> = Promise.resolve();
+  /** A save whose turn has not come. */
+  let next: Promise<number> | undefined;
 
   async function seal(document: JsonObject, sha256: string): Promise<void> {
     const { document: clear, passwords } = splitSecrets(document);
@@ -123,11 +125,14 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
     }
   }
 
-  /** One save after another: they write the same file. */
+  /** One save after another: they write the same file. What comes before its turn goes with it. */
   function saveInTurn(): Promise<number> {
-    const turn = saving.then(save);
-    saving = turn;
-    return turn;
+    next ??= saving.then(() => {
+      next = undefined;
+      return save();
+    });
+    saving = next;
+    return next;
   }
 
   return {

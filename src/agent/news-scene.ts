@@ -6,6 +6,7 @@ import { formatReference } from '#core/reference';
 import type { CheckQuestion } from '#core/registry-advice';
 import type { RegistryRecord } from '#core/registry-record';
 import type { Rollout } from '#core/rollout';
+import type { Standing } from '#core/world';
 
 /** How everything stands after a pass, as far as it is told. */
 export function toNewsScene(
@@ -14,31 +15,43 @@ export function toNewsScene(
   { version, durationMs, bytes }: Rollout,
   nowMs: number,
 ): NewsScene {
-  const images = [...(book.desired?.images.values() ?? [])].flatMap((image): [string, NewsImage][] => {
+  const images = new Map<string, NewsImage>();
+  for (const image of book.desired?.images.values() ?? []) {
     const standing = standings.get(image.name);
-    if (standing === undefined) return [];
-    const failure = book.images.get(image.name)?.failure;
-    const isOwnFailure =
-      image.kind === 'fault' || (standing.phase === 'Failed' && standing.reason === failure?.reason);
-    const told = { image: toImage(image), standing, isOwnFailure };
-    if (image.kind === 'fault' || image.spec.registry === undefined) return [[image.name, told]];
-    const { registry, reference } = image.spec;
-    const record = book.registries.get(registry);
-    const question = record && { ...toQuestion(record), repository: reference.repository };
-    return [[image.name, { ...told, registry, ...(question === undefined ? {} : { question }) }]];
-  });
+    if (standing === undefined || standing.phase === 'Pulled') continue;
+    images.set(image.name, toNewsImage(book, image, standing));
+  }
   const known = version === undefined ? {} : { version };
   return {
     nowMs,
-    images: new Map(images),
+    images,
     registries: new Map([...book.registries].map(([name, record]) => [name, toRegistry(record)])),
     ...(ready === undefined ? {} : { ready: { digest: ready.setDigest, ...known, durationMs, bytes } }),
   };
 }
 
+function toNewsImage(book: Book, image: DesiredImage, standing: Standing): NewsImage {
+  const told = { image: toImage(image), standing };
+  if (standing.phase !== 'Failed') return { ...told, isOwnFailure: false };
+  if (image.kind === 'fault') return { ...told, isOwnFailure: true };
+  const isOwnFailure = standing.reason === book.images.get(image.name)?.failure?.reason;
+  const { registry, reference } = image.spec;
+  if (registry === undefined) return { ...told, isOwnFailure };
+  const record = book.registries.get(registry);
+  const question = record && { ...toQuestion(record), repository: reference.repository };
+  return { ...told, isOwnFailure, registry, ...(question === undefined ? {} : { question }) };
+}
+
+/** Looked for in each pass, of each image that is not here. */
+const NAMES = new WeakMap<DesiredImage, string>();
+
 /** Resolved; as written where it could not be resolved. */
 export function toImage(image: DesiredImage): string {
-  return image.kind === 'image' ? formatReference(image.spec.reference) : (image.image ?? '');
+  const known = NAMES.get(image);
+  if (known !== undefined) return known;
+  const name = image.kind === 'image' ? formatReference(image.spec.reference) : (image.image ?? '');
+  NAMES.set(image, name);
+  return name;
 }
 
 function toRegistry(record: RegistryRecord): NewsRegistry {

@@ -65,6 +65,8 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   let onPulled = (): void => undefined;
   const platforms = new Map<string, Platform>();
   const layers = new Map<string, readonly string[]>();
+  /** Of these layers; absent after a change of them. */
+  let tree: LayerTree | undefined;
 
   async function look(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView> {
     const engineInfo = (info ??= await engine.fetchInfo(signal));
@@ -84,7 +86,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     listingMs = clock.nowMs() - listedAtMs;
     const ids = new Set(images.map(({ id }) => id));
     for (const known of [platforms, layers])
-      for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+      for (const id of known.keys()) if (!ids.has(id) && known.delete(id)) tree = undefined;
     const listed = pulls.reduce((seen, take) => take(seen), toImageIndex(images));
     changesAtListing += pulls.length;
     last = listed;
@@ -101,6 +103,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
         if (image === undefined) continue;
         platforms.set(id, image.platform);
         layers.set(id, image.diffIds);
+        tree = undefined;
       }
     };
     await Promise.all(Array.from({ length: MAX_CONCURRENT_INSPECTIONS }, worker));
@@ -116,7 +119,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     async fetchLayers(signal) {
       const images = [...(last?.byName.values() ?? []), ...(last?.nameless.values() ?? [])];
       await inspectNew(new Set(images.map(({ id }) => id)), signal);
-      return toLayerTree(layers.values());
+      return (tree ??= toLayerTree(layers.values()));
     },
     toId: (name) => last?.byName.get(name)?.id ?? '',
     invalidate() {

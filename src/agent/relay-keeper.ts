@@ -18,7 +18,7 @@ export interface RelayKeeperDeps {
 
 /** Makes a keeper that has told nothing yet. */
 export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperDeps): RelayKeeper {
-  let keptKey: string | undefined;
+  let kept: ReadonlySet<string> | undefined;
   let known: ReadonlyMap<string, KnownContent> = new Map();
 
   /** What came for an image that is here now, or not wanted any more, goes whatever becomes of the others. */
@@ -36,9 +36,8 @@ export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperD
       setMinFreeBytes?.(settings.minFreeDiskMB * 1_000_000);
       forgetEnded();
       const needed = toNeededDigests(book, standings);
-      const key = needed && [...needed].join(' ');
-      if (needed === undefined || key === keptKey) return;
-      keptKey = key;
+      if (needed === undefined || isSame(needed, kept)) return;
+      kept = needed;
       void relay?.keepOnly(needed).catch(() => undefined);
     },
   };
@@ -58,6 +57,9 @@ function toNeededDigests(
   }
   return needed;
 }
+
+const isSame = (digests: ReadonlySet<string>, others: ReadonlySet<string> | undefined): boolean =>
+  digests.size === others?.size && [...digests].every((digest) => others.has(digest));
 
 const toDigests = ({ content: { config, layers } }: KnownContent): string[] =>
   [config, ...layers].map(({ digest }) => digest);

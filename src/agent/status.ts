@@ -3,6 +3,7 @@ import type { Outlook } from '#agent/outlook';
 import type { PullTable } from '#agent/pulls';
 import type { Transports } from '#agent/transports';
 import type { EngineInfo } from '#agent/ports';
+import type { KnownContent } from '#core/image-content';
 import { formatPlatform } from '#core/platform';
 import { sumBytes, toSized } from '#core/progress';
 import type { PullProgress } from '#core/progress';
@@ -37,6 +38,8 @@ export function createStatus({
   ...self
 }: StatusSource): () => Status {
   let samples: readonly Sample[] = [];
+  /** What is known of an image that waits stays as it is, and is told with each report. */
+  const sized = new WeakMap<KnownContent, PullProgress>();
 
   function toProgress(): Summary['progress'] {
     if (pulls.running.size === 0) {
@@ -51,9 +54,11 @@ export function createStatus({
 
   /** What waits for a place, as far as it is known what it holds. */
   function* toQueued(): Generator<PullProgress> {
-    for (const [name, { missing }] of book.contents) {
-      if (outlook.standings.get(name)?.phase === 'Waiting' && !pulls.running.has(name))
-        yield toSized(missing);
+    for (const [name, content] of book.contents) {
+      if (outlook.standings.get(name)?.phase !== 'Waiting' || pulls.running.has(name)) continue;
+      const known = sized.get(content) ?? toSized(content.missing);
+      sized.set(content, known);
+      yield known;
     }
   }
 

@@ -33,6 +33,8 @@ const LOW_DISK_RECHECK_MS = 30_000;
 
 /** The world, with what is worked out once for all images. */
 export interface Court extends World {
+  /** As {@link toSpareBytes} says. */
+  readonly spareBytes: number;
   /** When the pull window opens, milliseconds since 1970; absent while it is open or there is none. */
   readonly opensAtMs?: number;
 }
@@ -40,8 +42,9 @@ export interface Court extends World {
 /** Works out what all images share. */
 export function toCourt(world: World): Court {
   const { pullWindow: window } = world.desired.settings;
-  if (window === undefined || isInsideWindow(window, world.nowMs)) return world;
-  return { ...world, opensAtMs: nextOpeningMs(window, world.nowMs) };
+  const court = { ...world, spareBytes: toSpareBytes(world) };
+  if (window === undefined || isInsideWindow(window, world.nowMs)) return court;
+  return { ...court, opensAtMs: nextOpeningMs(window, world.nowMs) };
 }
 
 /** Judges one desired image that has no fault and is not being pulled. */
@@ -135,11 +138,10 @@ function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: 
     const message = `Pulls start at ${formatStart(window)}.`;
     return { standing: waiting('OutsideWindow', message), isSettled: false, wakeAtMs: opensAtMs };
   }
-  const queued = waiting('Queued', 'Waits for a free place among the pulls.');
   if (record.notBeforeMs !== undefined && record.notBeforeMs > nowMs) {
-    return { standing: queued, isSettled: false, wakeAtMs: record.notBeforeMs };
+    return { standing: QUEUED, isSettled: false, wakeAtMs: record.notBeforeMs };
   }
-  return toPullable({ name, spec, record }, queued, world);
+  return toPullable({ name, spec, record }, QUEUED, world);
 }
 
 /** It stays `Failed` until an attempt begins: a retry that waits for its turn is no better news. */
@@ -147,7 +149,7 @@ function judgeFailed(
   candidate: Candidate,
   failure: Failure,
   opensAtMs: number | undefined,
-  world: World,
+  world: Court,
 ): Judgement {
   const { retry } = FAILURES[failure.reason];
   // What a look at the registry's manifest can clear needs no pull, and so no window.
@@ -170,11 +172,11 @@ interface Candidate {
   readonly record: ImageRecord;
 }
 
-function toPullable(candidate: Candidate, standing: Standing, world: World): Judgement {
+function toPullable(candidate: Candidate, standing: Standing, world: Court): Judgement {
   const { name, spec, record } = candidate;
+  const { spareBytes } = world;
   const known = world.contents.get(name);
   const isMeasured = known?.key === record.key;
-  const spareBytes = toSpareBytes(world);
   const keptBytes = isMeasured ? toKeptBytes(known.missing, world.keptBytes) : 0;
   const isUnsure = isMeasured ? spareBytes + keptBytes < known.ampleBytes : isRelayable(spec, world);
   if (isUnsure) {
@@ -217,20 +219,24 @@ const formatStart = ({ startMinute, timeZone }: PullWindow): string => {
 
 const waiting = (reason: WaitingReason, message: string): Standing => ({ phase: 'Waiting', reason, message });
 
+const QUEUED = waiting('Queued', 'Waits for a free place among the pulls.');
+
 type Gate =
   | { readonly kind: 'open' }
   | { readonly kind: 'pending'; readonly registry: string }
   | { readonly kind: 'failed'; readonly standing: Standing };
 
+const OPEN: Gate = { kind: 'open' };
+
 /** Whether the image's registry lets anything through: one login stands for all its images. */
 function toGate(spec: ImageSpec, world: World): Gate {
   const record = spec.registry === undefined ? undefined : world.registries.get(spec.registry);
-  if (record === undefined || spec.registry === undefined) return { kind: 'open' };
+  if (record === undefined || spec.registry === undefined) return OPEN;
   const { login } = record;
   if (login.kind === 'failed') {
     const { reason, message, retryAtMs } = login;
     const retry = retryAtMs === undefined ? {} : { retryAtMs };
     return { kind: 'failed', standing: { phase: 'Failed', reason, message, ...retry } };
   }
-  return toLoginDueMs(record) === 0 ? { kind: 'pending', registry: spec.registry } : { kind: 'open' };
+  return toLoginDueMs(record) === 0 ? { kind: 'pending', registry: spec.registry } : OPEN;
 }

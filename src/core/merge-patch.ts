@@ -17,7 +17,7 @@ export function mergePatch(before: JsonObject, after: JsonObject): JsonObject | 
     if (isObject(old) && isObject(value)) {
       const inner = mergePatch(old, value);
       if (inner !== undefined) patch.set(key, inner);
-    } else if (JSON.stringify(old) !== JSON.stringify(value)) {
+    } else if (old !== value && JSON.stringify(old) !== JSON.stringify(value)) {
       patch.set(key, value);
     }
   }

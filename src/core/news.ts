@@ -64,7 +64,7 @@ export const NOTHING_TOLD: Told = { images: {}, registries: {} };
 /** How everything stands, as far as it is told. */
 export interface NewsScene {
   readonly nowMs: number;
-  /** Of all desired images. */
+  /** Of the desired images that are not here; of those that are nothing is told. */
   readonly images: ReadonlyMap<string, NewsImage>;
   /** Of all desired registries. */
   readonly registries: ReadonlyMap<string, NewsRegistry>;

@@ -7,7 +7,6 @@ import { nextClosingMs, nextOpeningMs } from '#core/pull-window';
 import { formatReference, formatTagged } from '#core/reference';
 import { planRelayNames, planRemovals } from '#core/retention';
 import { toLoginDueMs } from '#core/registry-record';
-import { toSpareBytes } from '#core/world';
 import type { Action, CancelCause, RunningPull, Standing, World } from '#core/world';
 
 /** What to do now, where each image stands, and when to look again if nothing rings before. */
@@ -49,20 +48,23 @@ export function plan(world: World): Plan {
     ...planTags(judgements),
     ...planChecks(judgements, world),
     ...planMeasures(judgements, world),
-    ...(cancels.length > 0 || isCancelling(world) ? [] : planPulls(judgements, world)),
+    ...(cancels.length > 0 || isCancelling(world) ? [] : planPulls(judgements, court)),
     ...planRemovals(world),
     ...planRelayNames(world, (name) => judgements.get(name)?.standing.phase === 'Pulled'),
   ];
   const all = [...judgements.values()];
-  const wakeAtMs = Math.min(...toWakeTimes(all, world), ...toStallTimes(actions, world));
+  let wakeAtMs = toStallTime(actions, world);
+  for (const timeMs of toWakeTimes(all, world)) wakeAtMs = Math.min(wakeAtMs, timeMs);
+  const standings = new Map<string, Standing>();
+  const settledDemands = new Map<string, boolean>();
+  for (const [name, { standing, isDemandMet }] of judgements) {
+    standings.set(name, standing);
+    if (isDemandMet !== undefined) settledDemands.set(name, isDemandMet);
+  }
   return {
     actions,
-    standings: new Map([...judgements].map(([name, { standing }]) => [name, standing])),
-    settledDemands: new Map(
-      [...judgements].flatMap(([name, { isDemandMet }]) =>
-        isDemandMet === undefined ? [] : [[name, isDemandMet]],
-      ),
-    ),
+    standings,
+    settledDemands,
     isReady: all.every(({ standing, isSettled }) => standing.phase === 'Pulled' && isSettled),
     ...(wakeAtMs === Infinity ? {} : { wakeAtMs }),
   };
@@ -145,17 +147,19 @@ function toCandidates(
   kind: 'measure' | 'pull',
   { desired }: World,
 ): readonly { readonly name: string; readonly spec: ImageSpec }[] {
-  return [...desired.images.values()]
-    .filter((image) => image.kind === 'image')
-    .filter(({ name }) => judgements.get(name)?.want?.kind === kind)
-    .toSorted((a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1));
+  const wanted: { readonly name: string; readonly spec: ImageSpec }[] = [];
+  for (const [name, { want }] of judgements) {
+    const image = want?.kind === kind ? desired.images.get(name) : undefined;
+    if (image?.kind === 'image') wanted.push(image);
+  }
+  return wanted.toSorted((a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1));
 }
 
 /** Until when pulls wait for what is being asked of registries: a moment, so that they begin in the right order. */
 const toHoldEndMs = ({ running }: World): number =>
   Math.max(...[...running.measures.values()].map((startedAtMs) => startedAtMs + MEASURE_GRACE_MS), 0);
 
-function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Action[] {
+function planPulls(judgements: ReadonlyMap<string, Judgement>, world: Court): Action[] {
   const { running, desired, stalledAddresses } = world;
   const isStalled = (spec: ImageSpec): boolean => stalledAddresses.has(spec.reference.registry);
   if (toHoldEndMs(world) > world.nowMs) return [];
@@ -165,11 +169,15 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Ac
   const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);
   const pulling = new Set([...running.pulls.values()].flatMap(({ reference }) => toTargets(reference)));
   const actions: Action[] = [];
+  const busyBefore = new Map<string, number>();
   let begun = 0;
   let askable = MAX_CONCURRENT_CHECKS - running.measures.size;
-  let spareBytes = toSpareBytes(world);
+  let { spareBytes } = world;
   for (const { name, spec } of eligible) {
-    const busy = toBusy(spec, world) + begun;
+    const { registry } = spec.reference;
+    const before = busyBefore.get(registry) ?? toBusy(registry, world);
+    busyBefore.set(registry, before);
+    const busy = before + begun;
     if (busy >= desired.settings.maxConcurrentPulls) continue;
     const targets = toTargets(spec.reference);
     if (targets.some((target) => pulling.has(target))) continue;
@@ -193,12 +201,12 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: World): Ac
 }
 
 /**
- * Places that an image finds taken. Those of another registry that sends nothing through the relay do not count: the
+ * Places that an image of a registry finds taken. Those of another registry that sends nothing through the relay do not count: the
  * relay has the engine let go of it.
  */
-function toBusy({ reference }: ImageSpec, { running, nowMs }: World): number {
+function toBusy(registry: string, { running, nowMs }: World): number {
   const isSilent = (pull: RunningPull): boolean =>
-    pull.reference.registry !== reference.registry &&
+    pull.reference.registry !== registry &&
     pull.transport === 'relay' &&
     nowMs >= pull.advancedAtMs + SILENCE_MS;
   return [...running.pulls.values()].filter((pull) => !isSilent(pull)).length;
@@ -235,8 +243,10 @@ function* toWakeTimes(judgements: readonly Judgement[], world: World): Generator
 }
 
 /** A pull that begins now may never ring. */
-const toStallTimes = (actions: readonly Action[], { nowMs, desired }: World): number[] =>
-  actions.some(({ kind }) => kind === 'pull') ? [nowMs + desired.settings.stallTimeoutSeconds * 1000] : [];
+const toStallTime = (actions: readonly Action[], { nowMs, desired }: World): number =>
+  actions.some(({ kind }) => kind === 'pull')
+    ? nowMs + desired.settings.stallTimeoutSeconds * 1000
+    : Infinity;
 
 /** One action as the log and the tests show it, for instance `pull camera`. */
 export function formatAction(action: Action): string {

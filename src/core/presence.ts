@@ -62,7 +62,7 @@ export function toImageIndex(images: readonly ListedImage[]): ImageIndex {
 export function withNames(index: ImageIndex, { tags, digests, ...image }: ListedImage): ImageIndex {
   const byName = new Map(index.byName);
   const nameless = new Map(index.nameless);
-  const known = [...byName.values()].find(({ id }) => id === image.id) ?? nameless.get(image.id);
+  const known = findById(image.id, index);
   const toHeld = (names: readonly string[] = []): string[] =>
     names.filter((name) => byName.get(name)?.id === image.id);
   const merged: ListedImage = {
@@ -76,13 +76,20 @@ export function withNames(index: ImageIndex, { tags, digests, ...image }: Listed
   return { byName, nameless };
 }
 
+function findById(wanted: string, { byName, nameless }: ImageIndex): ListedImage | undefined {
+  for (const image of byName.values()) if (image.id === wanted) return image;
+  return nameless.get(wanted);
+}
+
 /**
  * The image under a reference, or the one that was: where its tag moved on, the containerd store keeps an image without
  * a name, and its id is the digest that the registry served.
  */
 export function findNamed(reference: string, { byName, nameless }: ImageIndex): ListedImage | undefined {
+  const named = byName.get(reference);
+  if (named !== undefined || nameless.size === 0) return named;
   const [, digest = ''] = reference.split('@');
-  return byName.get(reference) ?? nameless.get(digest);
+  return nameless.get(digest);
 }
 
 /**
@@ -100,15 +107,33 @@ export function findImage(
   const image = index.byName.get(wanted) ?? findByTag(spec.reference, index, known);
   if (image === undefined) return ABSENT;
   if (!isFitting(image, platforms.get(image.id), engine, spec.platform)) return ABSENT;
-  const digests = image.digests.filter((digest) => digest.startsWith(prefix));
-  const preferred = prefix + (spec.reference.digest ?? known.servedDigest);
   const brought = known.pulledAs?.id === image.id ? known.pulledAs.digest : undefined;
-  const held = digests.includes(preferred) ? preferred : digests[0];
-  const digest = held?.slice(prefix.length) ?? brought;
-  const missingTags = besides
-    .filter(([name]) => index.byName.get(name)?.id !== image.id)
-    .map(([, reference]) => reference);
-  return { kind: 'present', image, ...(digest === undefined ? {} : { digest }), missingTags };
+  const digest = findDigest(image, prefix, spec.reference.digest ?? known.servedDigest) ?? brought;
+  const missingTags =
+    besides.length === 0
+      ? NO_TAGS
+      : besides.filter(([name]) => index.byName.get(name)?.id !== image.id).map(([, reference]) => reference);
+  return digest === undefined
+    ? { kind: 'present', image, missingTags }
+    : { kind: 'present', image, digest, missingTags };
+}
+
+const NO_TAGS: readonly Reference[] = [];
+
+/** Of the digests that an image has in a repository, the preferred one or the first. */
+function findDigest(
+  { digests }: ListedImage,
+  prefix: string,
+  preferred: string | undefined,
+): string | undefined {
+  let first: string | undefined;
+  for (const name of digests) {
+    if (!name.startsWith(prefix)) continue;
+    const digest = name.slice(prefix.length);
+    if (digest === preferred) return digest;
+    first ??= digest;
+  }
+  return first;
 }
 
 /** The image that a pull brought by a digest, where the engine could be given its tag alone. */

@@ -13,8 +13,12 @@ export interface Rollout {
 
 /** Nothing is under way any more, and not all is well. */
 export function isStuck(standings: ReadonlyMap<string, Standing>): boolean {
-  const phases = [...standings.values()].map(({ phase }) => phase);
-  return phases.includes('Failed') && phases.every((phase) => phase === 'Pulled' || phase === 'Failed');
+  let hasFailed = false;
+  for (const { phase } of standings.values()) {
+    if (phase !== 'Pulled' && phase !== 'Failed') return false;
+    hasFailed ||= phase === 'Failed';
+  }
+  return hasFailed;
 }
 
 const MOST_NAMED = 5;

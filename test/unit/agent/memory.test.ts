@@ -147,6 +147,21 @@ describe('what is remembered', () => {
     });
   });
 
+  it('is written once for all pulls that begin together, with every claim', async () => {
+    const store = createMemoryStore();
+    const saved: unknown[] = [];
+    const { save } = store;
+    store.save = async (document) => {
+      await save(document);
+      saved.push(JSON.parse(store.text));
+    };
+    const stage = startStage({ engine: createFakeEngine(), memory: { store, sealer: createFakeSealer() } });
+    await stage.desire({ camera: 'acme/camera:1', gate: 'acme/gate:1', lamp: 'acme/lamp:1' });
+    expect(Object.keys(stage.phases())).toHaveLength(3);
+    const toClaims = (memory: unknown): number => Object.keys((memory as { claimed: object }).claimed).length;
+    expect(saved.map(toClaims).filter((claims) => claims > 0)).toEqual([3]);
+  });
+
   it('claims nothing of a pull that was ended with the module', async () => {
     const store = createMemoryStore();
     const engine = createFakeEngine();
