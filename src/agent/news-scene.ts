@@ -30,9 +30,18 @@ export function toNewsScene(
   };
 }
 
+/** Of images that wait: each pass finds most of them as they were. */
+const WAITING = new WeakMap<DesiredImage, NewsImage>();
+
 function toNewsImage(book: Book, image: DesiredImage, standing: Standing): NewsImage {
+  const known = WAITING.get(image);
+  if (known?.standing === standing) return known;
   const told = { image: toImage(image), standing };
-  if (standing.phase !== 'Failed') return { ...told, isOwnFailure: false };
+  if (standing.phase !== 'Failed') {
+    const waiting = { ...told, isOwnFailure: false };
+    WAITING.set(image, waiting);
+    return waiting;
+  }
   if (image.kind === 'fault') return { ...told, isOwnFailure: true };
   const isOwnFailure = standing.reason === book.images.get(image.name)?.failure?.reason;
   const { registry, reference } = image.spec;

@@ -5,7 +5,7 @@ import { toLayerTree } from '#core/image-content';
 import type { LayerTree } from '#core/image-content';
 import type { Platform } from '#core/platform';
 import { toImageIndex, toNames, withNames } from '#core/presence';
-import type { ImageIndex } from '#core/presence';
+import type { ImageIndex, ListedImage } from '#core/presence';
 import { AgentError } from '#core/reason';
 import { formatRepository, formatTagged } from '#core/reference';
 import type { Reference } from '#core/reference';
@@ -60,16 +60,28 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   /** Of the last listing; how long it took makes the next one wait. */
   let listedAtMs = -Infinity;
   let listingMs = 0;
+  /** What was pulled since the last look and stands in no index yet. */
+  let pulled: ListedImage[] = [];
   /** Pulls that ended while the engine answered, which its answer may or may not show; undefined while none is under way. */
-  let meanwhile: ((seen: ImageIndex) => ImageIndex)[] | undefined;
+  let meanwhile: ListedImage[] | undefined;
   let onPulled = (): void => undefined;
   const platforms = new Map<string, Platform>();
   const layers = new Map<string, readonly string[]>();
   /** Of these layers; absent after a change of them. */
   let tree: LayerTree | undefined;
 
+  /** The indexes, with what was pulled since. */
+  function takeIn(): void {
+    if (pulled.length === 0) return;
+    const isLast = index === last;
+    last = last && withNames(last, pulled);
+    index = isLast ? last : index && withNames(index, pulled);
+    pulled = [];
+  }
+
   async function look(desired: DesiredState | undefined, signal: AbortSignal): Promise<EngineView> {
     const engineInfo = (info ??= await engine.fetchInfo(signal));
+    takeIn();
     if (index !== undefined) changesAtListing = changes;
     const seen = index ?? (await list(signal));
     await inspectNew(toUnknownIds(desired, seen, platforms), signal);
@@ -79,7 +91,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   async function list(signal: AbortSignal): Promise<ImageIndex> {
     const eventsBefore = events;
     changesAtListing = changes;
-    const pulls: typeof meanwhile = [];
+    const pulls: ListedImage[] = [];
     meanwhile = pulls;
     listedAtMs = clock.nowMs();
     const images = await engine.listImages(signal).finally(() => (meanwhile = undefined));
@@ -87,8 +99,10 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     const ids = new Set(images.map(({ id }) => id));
     for (const known of [platforms, layers])
       for (const id of known.keys()) if (!ids.has(id) && known.delete(id)) tree = undefined;
-    const listed = pulls.reduce((seen, take) => take(seen), toImageIndex(images));
+    const seen = toImageIndex(images);
+    const listed = pulls.length === 0 ? seen : withNames(seen, pulls);
     changesAtListing += pulls.length;
+    pulled = [];
     last = listed;
     // What changed while the engine answered may or may not be in its answer.
     if (events === eventsBefore && changes === changesAtListing) index = listed;
@@ -117,11 +131,12 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
       return changes !== changesAtListing;
     },
     async fetchLayers(signal) {
+      takeIn();
       const images = [...(last?.byName.values() ?? []), ...(last?.nameless.values() ?? [])];
       await inspectNew(new Set(images.map(({ id }) => id)), signal);
       return (tree ??= toLayerTree(layers.values()));
     },
-    toId: (name) => last?.byName.get(name)?.id ?? '',
+    toId: (name) => (pulled.findLast((image) => isNamed(image, name)) ?? last?.byName.get(name))?.id ?? '',
     invalidate() {
       index = undefined;
       events += 1;
@@ -132,18 +147,16 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     },
     takePulled(reference, { id, digest, sizeBytes, platform, hasDigest }) {
       const tagged = formatTagged(reference);
-      const take = (seen: ImageIndex): ImageIndex =>
-        withNames(seen, {
-          id,
-          sizeBytes,
-          tags: tagged === undefined ? [] : [tagged],
-          digests: hasDigest ? [`${formatRepository(reference)}@${digest}`] : [],
-        });
+      const image: ListedImage = {
+        id,
+        sizeBytes,
+        tags: tagged === undefined ? [] : [tagged],
+        digests: hasDigest ? [`${formatRepository(reference)}@${digest}`] : [],
+      };
       platforms.set(id, platform);
       changes += 1;
-      meanwhile?.push(take);
-      index = index && take(index);
-      last = last && take(last);
+      meanwhile?.push(image);
+      pulled.push(image);
       // As its events do, where they come: whatever else changed and was not told is seen then.
       onPulled();
     },
@@ -203,6 +216,9 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     },
   };
 }
+
+const isNamed = ({ tags, digests }: ListedImage, name: string): boolean =>
+  tags.includes(name) || digests.includes(name);
 
 /** Of images that are wanted and whose platform neither the listing nor an inspection told. */
 function toUnknownIds(

@@ -197,7 +197,10 @@ const cut = (message: string | undefined): string | undefined =>
 
 /** The object without the keys whose value is undefined. */
 function defined(values: Readonly<Record<string, JsonObject[string] | undefined>>): JsonObject {
-  return Object.fromEntries(
-    Object.entries(values).filter((entry): entry is [string, JsonObject[string]] => entry[1] !== undefined),
-  );
+  const kept: Record<string, JsonObject[string]> = {};
+  for (const key of Object.keys(values)) {
+    const value = values[key];
+    if (value !== undefined) kept[key] = value;
+  }
+  return kept;
 }

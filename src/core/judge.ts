@@ -73,6 +73,9 @@ function isOutdated(spec: ImageSpec, record: ImageRecord, presence: Presence & {
   return spec.pullPolicy === 'always' && presence.digest !== record.servedDigest;
 }
 
+/** Of images that are here and ask for nothing: each pass says the same again. */
+const WELL = new WeakMap<Presence, Judgement>();
+
 function judgePresent(
   name: string,
   spec: ImageSpec,
@@ -80,10 +83,14 @@ function judgePresent(
   world: World,
 ): Judgement {
   const { image, digest } = presence;
-  const standing: Standing = { phase: 'Pulled', image, ...(digest === undefined ? {} : { digest }) };
   const isCompared = spec.pullPolicy === 'always' && spec.reference.digest === undefined;
+  const known = WELL.get(presence);
+  if (known !== undefined && !isCompared && record.demand === undefined) return known;
+  const standing: Standing = { phase: 'Pulled', image, ...(digest === undefined ? {} : { digest }) };
   if (!isCompared) {
-    return { standing, isSettled: true, ...(record.demand ? { isDemandMet: true } : {}) };
+    const judgement = { standing, isSettled: true, ...(record.demand ? { isDemandMet: true } : {}) };
+    if (record.demand === undefined) WELL.set(presence, judgement);
+    return judgement;
   }
   const gate = toGate(spec, world);
   if (gate.kind === 'failed') return { standing, isSettled: true };
@@ -185,8 +192,9 @@ function toPullable(candidate: Candidate, standing: Standing, world: Court): Jud
     return { standing: standing.phase === 'Waiting' ? asking : standing, isSettled: false };
   }
   const need = isMeasured ? { ...known, diskBytes: known.diskBytes - keptBytes } : undefined;
-  if (spareBytes >= (need?.diskBytes ?? 0) && spareBytes >= 0)
-    return { standing, isSettled: false, want: { kind: 'pull' } };
+  if (spareBytes >= (need?.diskBytes ?? 0) && spareBytes >= 0) {
+    return standing === QUEUED ? PULLABLE : { standing, isSettled: false, want: { kind: 'pull' } };
+  }
   return {
     standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, need)),
     isSettled: false,
@@ -220,6 +228,7 @@ const formatStart = ({ startMinute, timeZone }: PullWindow): string => {
 const waiting = (reason: WaitingReason, message: string): Standing => ({ phase: 'Waiting', reason, message });
 
 const QUEUED = waiting('Queued', 'Waits for a free place among the pulls.');
+const PULLABLE: Judgement = { standing: QUEUED, isSettled: false, want: { kind: 'pull' } };
 
 type Gate =
   | { readonly kind: 'open' }

@@ -124,13 +124,18 @@ function planLogins({ registries, running, nowMs, engine }: World): Action[] {
 }
 
 function planTags(judgements: ReadonlyMap<string, Judgement>): Action[] {
-  return [...judgements].flatMap(([name, { want }]) => (want?.kind === 'tag' ? [{ ...want, name }] : []));
+  const actions: Action[] = [];
+  for (const [name, { want }] of judgements) if (want?.kind === 'tag') actions.push({ ...want, name });
+  return actions;
 }
 
 function planChecks(judgements: ReadonlyMap<string, Judgement>, { running }: World): Action[] {
-  const wanted = [...judgements].filter(([, { want }]) => want?.kind === 'check');
-  const free = Math.max(MAX_CONCURRENT_CHECKS - running.checks.size, 0);
-  return wanted.slice(0, free).map(([name]) => ({ kind: 'check', name }));
+  const actions: Action[] = [];
+  for (const [name, { want }] of judgements) {
+    if (running.checks.size + actions.length >= MAX_CONCURRENT_CHECKS) break;
+    if (want?.kind === 'check') actions.push({ kind: 'check', name });
+  }
+  return actions;
 }
 
 /** What images hold is asked in the order in which they are pulled. */

@@ -58,11 +58,20 @@ export function toImageIndex(images: readonly ListedImage[]): ImageIndex {
   return { byName, nameless };
 }
 
-/** The index after an image was given these names: whatever else the engine has is as it was listed. */
-export function withNames(index: ImageIndex, { tags, digests, ...image }: ListedImage): ImageIndex {
+/** The index after images were given these names: whatever else the engine has is as it was listed. */
+export function withNames(index: ImageIndex, named: readonly ListedImage[]): ImageIndex {
   const byName = new Map(index.byName);
   const nameless = new Map(index.nameless);
-  const known = findById(image.id, index);
+  for (const image of named) giveNames(byName, nameless, image);
+  return { byName, nameless };
+}
+
+function giveNames(
+  byName: Map<string, ListedImage>,
+  nameless: Map<string, ListedImage>,
+  { tags, digests, ...image }: ListedImage,
+): void {
+  const known = findById(image.id, { byName, nameless });
   const toHeld = (names: readonly string[] = []): string[] =>
     names.filter((name) => byName.get(name)?.id === image.id);
   const merged: ListedImage = {
@@ -73,7 +82,6 @@ export function withNames(index: ImageIndex, { tags, digests, ...image }: Listed
   };
   for (const name of [...merged.tags, ...merged.digests]) byName.set(name, merged);
   nameless.delete(image.id);
-  return { byName, nameless };
 }
 
 function findById(wanted: string, { byName, nameless }: ImageIndex): ListedImage | undefined {
@@ -92,6 +100,8 @@ export function findNamed(reference: string, { byName, nameless }: ImageIndex): 
   return nameless.get(digest);
 }
 
+type Known = Pick<ImageRecord, 'servedDigest' | 'pulledAs'>;
+
 /**
  * Looks a desired image up. An image on another platform than wanted is absent: it stands in the way and is pulled.
  *
@@ -101,12 +111,24 @@ export function findNamed(reference: string, { byName, nameless }: ImageIndex): 
 export function findImage(
   spec: ImageSpec,
   { index, platforms, platform: engine }: EngineContent,
-  known: Pick<ImageRecord, 'servedDigest' | 'pulledAs'>,
+  known: Known,
 ): Presence {
-  const { wanted, prefix, besides } = toLookup(spec);
+  const lookup = toLookup(spec);
+  const { wanted, besides } = lookup;
   const image = index.byName.get(wanted) ?? findByTag(spec.reference, index, known);
   if (image === undefined) return ABSENT;
   if (!isFitting(image, platforms.get(image.id), engine, spec.platform)) return ABSENT;
+  const { found } = lookup;
+  const isSame =
+    found?.image === image && found.served === known.servedDigest && found.pulledAs === known.pulledAs;
+  if (isSame && besides.length === 0) return found.presence;
+  const presence = toPresence(spec, image, index, known);
+  lookup.found = { image, served: known.servedDigest, pulledAs: known.pulledAs, presence };
+  return presence;
+}
+
+function toPresence(spec: ImageSpec, image: ListedImage, index: ImageIndex, known: Known): Presence {
+  const { prefix, besides } = toLookup(spec);
   const brought = known.pulledAs?.id === image.id ? known.pulledAs.digest : undefined;
   const digest = findDigest(image, prefix, spec.reference.digest ?? known.servedDigest) ?? brought;
   const missingTags =
@@ -193,6 +215,13 @@ interface Lookup {
   readonly prefix: string;
   /** The names that it should carry besides, and what they stand for. */
   readonly besides: readonly (readonly [string, Reference])[];
+  /** What was found last, and what it depends on: mostly it is found again, twice in each pass. */
+  found?: {
+    readonly image: ListedImage;
+    readonly served: string | undefined;
+    readonly pulledAs: ImageRecord['pulledAs'];
+    readonly presence: Presence;
+  };
 }
 
 function toLookup(spec: ImageSpec): Lookup {
@@ -202,7 +231,7 @@ function toLookup(spec: ImageSpec): Lookup {
   const prefix = `${formatRepository(reference)}@`;
   const isPinned = reference.digest !== undefined;
   const besides = isPinned && reference.tag !== undefined ? [withoutDigest(reference), ...tagAs] : tagAs;
-  const lookup = {
+  const lookup: Lookup = {
     wanted: isPinned ? `${prefix}${reference.digest}` : (formatTagged(reference) ?? ''),
     prefix,
     besides: besides.map((name) => [formatTagged(name) ?? '', name] as const),

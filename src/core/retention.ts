@@ -44,15 +44,19 @@ export function planRelayNames(
 ): Action[] {
   if (engine.kind === 'unavailable' || running.removals.size > 0) return [];
   if ([...running.pulls.values()].some(({ transport }) => transport === 'relay')) return [];
-  const missing = [...images].filter(([name]) => !isHere(name));
-  // What it holds is about to be asked; one that failed is not waited for.
-  if (missing.some(([name, { failure }]) => failure === undefined && !contents.has(name))) return [];
-  const wanted = missing.map(([name]) => contents.get(name)?.content.digest);
-  const next = [...engine.index.byName.keys()].find((name) => {
-    const [, digest] = RELAY_NAME.exec(name) ?? [];
-    return digest !== undefined && !wanted.includes(digest) && !running.refusals.has(name);
-  });
-  return next === undefined ? [] : [{ kind: 'remove', reference: next }];
+  const wanted = new Set<string | undefined>();
+  for (const [name, { failure }] of images) {
+    if (isHere(name)) continue;
+    // What it holds is about to be asked; one that failed is not waited for.
+    if (failure === undefined && !contents.has(name)) return [];
+    wanted.add(contents.get(name)?.content.digest);
+  }
+  for (const name of engine.index.byName.keys()) {
+    const [, digest] = name.startsWith('127.0.0.1:') ? (RELAY_NAME.exec(name) ?? []) : [];
+    const isLeft = digest !== undefined && !wanted.has(digest) && !running.refusals.has(name);
+    if (isLeft) return [{ kind: 'remove', reference: name }];
+  }
+  return [];
 }
 
 /**

@@ -184,29 +184,29 @@ describe('a listing to which a pull is added', () => {
   const fresh = listed(toSpec('app'), B);
 
   it('has the image under the names it was given, and what it had before under its own', () => {
-    const index = withNames(toImageIndex([listed(toSpec('other'), A)]), fresh);
+    const index = withNames(toImageIndex([listed(toSpec('other'), A)]), [fresh]);
     expect(index.byName.get(`${ADDRESS}/app:1`)).toEqual(fresh);
     expect(index.byName.get(`${ADDRESS}/other:1`)?.id).toBe(A);
   });
 
   it('takes a tag that moved from the image that had it, which keeps its digest', () => {
-    const index = withNames(toImageIndex([old]), fresh);
+    const index = withNames(toImageIndex([old]), [fresh]);
     expect(index.byName.get(`${ADDRESS}/app:1`)?.id).toBe(B);
     expect(index.byName.get(`${ADDRESS}/app@${A}`)?.id).toBe(A);
-    const back = withNames(withNames(index, old), { ...fresh, tags: [`${ADDRESS}/app:2`] });
+    const back = withNames(withNames(index, [old]), [{ ...fresh, tags: [`${ADDRESS}/app:2`] }]);
     expect(back.byName.get(`${ADDRESS}/app:1`)?.id).toBe(A);
     expect(back.byName.get(`${ADDRESS}/app:2`)?.tags).toEqual([`${ADDRESS}/app:2`]);
   });
 
   it('has one image under all names, those of before and those that came', () => {
-    const index = withNames(toImageIndex([old]), { ...old, tags: [`${ADDRESS}/app:2`] });
+    const index = withNames(toImageIndex([old]), [{ ...old, tags: [`${ADDRESS}/app:2`] }]);
     const both = [`${ADDRESS}/app:1`, `${ADDRESS}/app:2`];
     for (const tag of both) expect(index.byName.get(tag)?.tags).toEqual(both);
   });
 
   it('has an image by its name that had none', () => {
     const nameless = { ...old, tags: [], digests: [] };
-    const index = withNames(toImageIndex([nameless]), old);
+    const index = withNames(toImageIndex([nameless]), [old]);
     expect(index.nameless.size).toBe(0);
     expect(index.byName.get(`${ADDRESS}/app:1`)?.id).toBe(A);
   });
@@ -216,14 +216,16 @@ describe('a listing to which a pull is added', () => {
     const image = fc.record({ id: fc.constantFrom(...ids), tag: fc.constantFrom('1', '2', '3') });
     fc.assert(
       fc.property(fc.array(image), (pulls) => {
-        const tags = new Map<string, string>();
-        let index = toImageIndex([]);
-        for (const { id, tag } of pulls) {
-          const name = `${ADDRESS}/app:${tag}`;
-          tags.set(name, id);
-          index = withNames(index, { id, sizeBytes: 1, tags: [name], digests: [`${ADDRESS}/app@${id}`] });
-        }
+        const tags = new Map(pulls.map(({ id, tag }) => [`${ADDRESS}/app:${tag}`, id]));
+        const named = pulls.map(({ id, tag }) => ({
+          id,
+          sizeBytes: 1,
+          tags: [`${ADDRESS}/app:${tag}`],
+          digests: [`${ADDRESS}/app@${id}`],
+        }));
+        const index = withNames(toImageIndex([]), named);
         for (const [name, id] of tags) expect(index.byName.get(name)?.id).toBe(id);
+        expect(named.reduce((seen, image) => withNames(seen, [image]), toImageIndex([]))).toEqual(index);
       }),
     );
   });
