@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startEdge } from '#lab/edge';
-import type { Edge } from '#lab/edge';
+import type { Edge, EdgeCertificate } from '#lab/edge';
 import { startModule } from '#lab/module';
 import { readRuntime } from '#lab/runtime';
 import { startStandInEngine } from '#lab/stand-in/stand-in-engine';
@@ -13,10 +13,20 @@ export interface Device {
   stop(): Promise<void>;
 }
 
-/** Starts one in a folder of its own, with desired properties that it finds at its start. */
-export async function startDevice(dir: string, desired: Readonly<Record<string, unknown>>): Promise<Device> {
+/** What {@link startDevice} takes. */
+export interface DeviceOptions {
+  /** A folder to be made. */
+  readonly dir: string;
+  /** That it finds at its start. */
+  readonly desired: Readonly<Record<string, unknown>>;
+  /** Of its edgeHub: hundreds made anew would take minutes. */
+  readonly issued: EdgeCertificate;
+}
+
+/** Starts one. */
+export async function startDevice({ dir, desired, issued }: DeviceOptions): Promise<Device> {
   await mkdir(dir);
-  const edge = await startEdge({ dir });
+  const edge = await startEdge({ dir, issued });
   const engine = await startStandInEngine(join(dir, 'docker.sock'));
   edge.setDesired(desired);
   const runtime = await readRuntime('Dockerfile.amd64');

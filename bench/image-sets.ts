@@ -1,6 +1,7 @@
 import type { LayerSpec } from '#lab/images/layer';
 
-type ImageSet = Readonly<Record<string, readonly LayerSpec[]>>;
+/** Layers of each image, by the image's name. */
+export type ImageSet = Readonly<Record<string, readonly LayerSpec[]>>;
 
 /** The images that contenders pull, by what they are called; a small machine with little time gets smaller ones. */
 export function toImageSets(isQuick: boolean): Readonly<Record<string, ImageSet>> {

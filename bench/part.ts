@@ -39,5 +39,7 @@ export interface Part {
   readonly what: string;
   /** Left out of the quick form. */
   readonly isLong?: boolean;
+  /** In the quick form it goes on beside the others: it takes its time whatever they do, and does little. */
+  readonly isBeside?: boolean;
   run(options: BenchOptions): Promise<Findings>;
 }

@@ -29,10 +29,18 @@ export interface EdgeOptions {
   readonly hubHost?: string;
   readonly deviceId?: string;
   readonly moduleId?: string;
+  /** Of edgeHub, and the CA that signed it. Default: made anew. */
+  readonly issued?: EdgeCertificate;
   /** Given to the module as `IOTEDGE_PARENTHOSTNAME`, as on a nested device. */
   readonly parentHostName?: string;
   /** Called with one line for each thing that happens; no line holds a secret or a twin. */
   readonly log?: (line: string) => void;
+}
+
+/** What edgeHub shows, and what modules are given to trust it by. */
+export interface EdgeCertificate {
+  readonly certificate: Certificate;
+  readonly authorityPem: string;
 }
 
 /** An IoT Edge device as one module sees it: the workload API, edgeHub, and IoT Hub behind it. */
@@ -135,19 +143,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     log,
   });
 
-  const issueCertificate = async (): Promise<{ certificate: Certificate; authorityPem: string }> => {
-    const authority = await createCertificateAuthority({ dir, name: 'Lab edge CA' });
-    const certificate = await issueServerCertificate({
-      dir,
-      authority,
-      commonName: 'edgehub',
-      // The second is this machine's for a container with a network of its own.
-      dnsNames: ['localhost', 'host.docker.internal'],
-      ipAddresses: ['127.0.0.1'],
-    });
-    return { certificate, authorityPem: authority.certificatePem };
-  };
-  const issued = await issueCertificate();
+  const issued = options.issued ?? (await issueEdgeCertificate(dir));
   let { authorityPem } = issued;
   const socketPath = join(dir, 'workload.sock');
   const toTrustBundlePem = (): string => authorityPem;
@@ -197,7 +193,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     startWorkload: workload.start,
     cutConnections: hub.cut,
     async renewAuthority() {
-      const renewed = await issueCertificate();
+      const renewed = await issueEdgeCertificate(dir);
       hub.setCertificate(renewed.certificate);
       hub.cut();
       return () => ({ authorityPem } = renewed);
@@ -210,6 +206,20 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Makes a CA and a certificate for edgeHub, in a folder that exists. */
+export async function issueEdgeCertificate(dir: string): Promise<EdgeCertificate> {
+  const authority = await createCertificateAuthority({ dir, name: 'Lab edge CA' });
+  const certificate = await issueServerCertificate({
+    dir,
+    authority,
+    commonName: 'edgehub',
+    // The second is this machine's for a container with a network of its own.
+    dnsNames: ['localhost', 'host.docker.internal'],
+    ipAddresses: ['127.0.0.1'],
+  });
+  return { certificate, authorityPem: authority.certificatePem };
 }
 
 function createEnvironment(

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readCounts } from './test-counts.ts';
 import type { TestCounts } from './test-counts.ts';
 
 /** What {@link runVitest} takes. */
@@ -38,14 +39,6 @@ export async function runVitest(options: VitestOptions): Promise<TestCounts> {
   } finally {
     await output?.close();
     await rm(dir, { recursive: true, force: true });
-  }
-}
-
-async function readCounts(path: string): Promise<TestCounts> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as TestCounts;
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0, failures: ['vitest ended without saying how its tests did'] };
   }
 }
 

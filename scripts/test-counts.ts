@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
 
 /** How the tests of a run ended. */
@@ -11,6 +11,15 @@ export interface TestCounts {
 }
 
 const MAX_MESSAGE_CHARS = 2000;
+
+/** Reads what a run left; one that left nothing counts as a failed test. */
+export async function readCounts(path: string): Promise<TestCounts> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as TestCounts;
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0, failures: ['a run ended without saying how its tests did'] };
+  }
+}
 
 /** Writes how the tests ended to the file that `TEST_COUNTS` names, as JSON: a {@link TestCounts}. */
 export default class TestCountsReporter implements Reporter {

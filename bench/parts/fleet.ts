@@ -2,15 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { issueEdgeCertificate } from '#lab/edge';
 import { ensurePrerequisites } from '#lab/prerequisites';
 import { startRegistry } from '#lab/registry/registry';
 import type { RegistryRequest } from '#lab/registry/request-log';
-import { startDevice } from '../devices.ts';
-import type { Device } from '../devices.ts';
+import type { Seen } from '../fleet-host.ts';
+import { startHost } from '../fleet-hosts.ts';
 import { toMany } from '../image-sets.ts';
 import type { BenchOptions, Findings } from '../part.ts';
-import { readMemory } from '../process-memory.ts';
-import { waitForReady } from '../ready.ts';
 import { admitDevice, DEVICE, pushImages } from '../scene.ts';
 import { toSpread } from '../statistics.ts';
 import { formatSpread } from '../table.ts';
@@ -18,25 +17,16 @@ import { formatSpread } from '../table.ts';
 export const what = 'a fleet of 200 devices at one registry, all told at once';
 
 const IMAGES = 5;
-/** So many start at once: on two cores more would only wait for each other. */
-const STARTING = 8;
+/** Processes that share the devices out among them. */
+const HOSTS = 4;
 const REST_MS = 5000;
-
-/** What was seen of one device from the patch on. */
-interface Seen {
-  readonly readySeconds: number;
-  readonly reports: number;
-  readonly refusedReports: number;
-}
 
 /** Modules as processes, each with a twin and an engine of its own. */
 export async function run({ isQuick, devices: count = isQuick ? 8 : 200 }: BenchOptions): Promise<Findings> {
   await ensurePrerequisites();
-  // Each module is ended when this process is.
-  process.setMaxListeners(count + process.getMaxListeners());
   const dir = await mkdtemp(join(tmpdir(), 'fleet-'));
   const registry = await startRegistry({ dir: join(dir, 'registry') });
-  const devices: Device[] = [];
+  const hosts = Array.from({ length: Math.min(HOSTS, count) }, startHost);
   try {
     admitDevice(registry);
     const images = await pushImages(registry, toMany(IMAGES, 'fleet'));
@@ -47,52 +37,40 @@ export async function run({ isQuick, devices: count = isQuick ? 8 : 200 }: Bench
       images: {},
       settings: { reportIntervalSeconds: 600 },
     };
-    const numbers = Array.from({ length: count }, (_, index) => index);
+    const issued = await issueEdgeCertificate(dir);
+    const names = Array.from({ length: count }, (_, index) => String(index));
     await Promise.all(
-      Array.from({ length: STARTING }, async () => {
-        for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
-          const device = await startDevice(join(dir, String(number)), desired);
-          devices.push(device);
-          await device.edge.waitForReported(({ agent }) => agent !== undefined, 300_000);
-        }
-      }),
+      hosts.map((host, number) =>
+        host.tell({
+          kind: 'start',
+          dir,
+          names: names.filter((_, index) => index % hosts.length === number),
+          desired,
+          issued,
+        }),
+      ),
     );
     await delay(REST_MS);
-    const memory = await Promise.all(devices.map(({ pid }) => readMemory(pid)));
     const requestsBefore = registry.requests.length;
-    const startedMs = performance.now();
-    const seen = await Promise.all(devices.map((device) => rollOut(device, images, startedMs)));
+    const seen = (await Promise.all(hosts.map((host) => host.tell({ kind: 'roll out', images })))).flat();
     await delay(REST_MS);
     const requests = registry.requests.slice(requestsBefore);
-    const anonBytes = memory.reduce((sum, { anonBytes: own }) => sum + own, 0) / count;
-    return toFindings({ count, seen, requests, anonBytes });
+    await Promise.all(hosts.map((host) => host.tell({ kind: 'stop' })));
+    return toFindings({ count, seen, requests });
   } finally {
-    await Promise.all(devices.map((device) => device.stop()));
+    await Promise.all(hosts.map((host) => host.end()));
     await registry.close();
     await rm(dir, { recursive: true, force: true });
   }
-}
-
-async function rollOut({ edge }: Device, images: object, startedMs: number): Promise<Seen> {
-  const before = edge.reports.length;
-  edge.patchDesired({ images });
-  await waitForReady(edge, IMAGES, 900_000);
-  const readySeconds = (performance.now() - startedMs) / 1000;
-  const reports = edge.reports.slice(before);
-  return {
-    readySeconds,
-    reports: reports.length,
-    refusedReports: reports.filter(({ status }) => status !== 204).length,
-  };
 }
 
 function toFindings(found: {
   readonly count: number;
   readonly seen: readonly Seen[];
   readonly requests: readonly RegistryRequest[];
-  readonly anonBytes: number;
 }): Findings {
-  const { count, seen, requests, anonBytes } = found;
+  const { count, seen, requests } = found;
+  const anonBytes = seen.reduce((sum, device) => sum + device.anonBytes, 0) / count;
   const rates = toRates(requests);
   const mean = requests.length / rates.length;
   const peak = Math.max(...rates);

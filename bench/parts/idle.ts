@@ -7,11 +7,10 @@ import type { BenchOptions, Findings } from '../part.ts';
 import { readCpuMs } from '../process-memory.ts';
 import { waitForReady } from '../ready.ts';
 import { pushImages, startScene } from '../scene.ts';
-import type { Scene } from '../scene.ts';
+import type { Scene, Wanted } from '../scene.ts';
 
 export const what = 'what a device costs on which 200 images are all there';
 
-const EVENTS = 10;
 const SETTLE_MS = 8000;
 
 /** What was asked and spent in a while. */
@@ -26,6 +25,7 @@ interface Span {
 /** Idle, with an event of the engine now and then, and with tags that are compared. */
 export async function run({ isQuick }: BenchOptions): Promise<Findings> {
   const count = isQuick ? 20 : 200;
+  const events = isQuick ? 4 : 10;
   const restMs = isQuick ? 5000 : 60_000;
   const refreshSeconds = isQuick ? 5 : 60;
   const scene = await startScene({ startFilter: startCounter });
@@ -43,7 +43,9 @@ export async function run({ isQuick }: BenchOptions): Promise<Findings> {
     await waitForReady(edge, count, 600_000);
     await delay(SETTLE_MS);
     const idle = await measure(scene, pid, 'nothing happens', () => delay(restMs));
-    const touched = await measure(scene, pid, `${EVENTS} events of the engine`, () => touch(scene, wanted));
+    const touched = await measure(scene, pid, `${events} events of the engine`, () =>
+      touch(scene, wanted, events),
+    );
     const changed = await measure(scene, pid, 'the same images desired anew, `if-not-present`', async () => {
       desire('if-not-present', { refreshIntervalSeconds: 0, logLevel: 'warn' });
       await waitForReady(edge, count, 60_000);
@@ -54,7 +56,7 @@ export async function run({ isQuick }: BenchOptions): Promise<Findings> {
     const refresh = await measure(scene, pid, `\`always\`, compared every ${refreshSeconds} s`, () =>
       delay(refreshMs),
     );
-    return toFindings(count, [idle, touched, changed, refresh], refreshSeconds);
+    return toFindings({ count, events, refreshSeconds }, [idle, touched, changed, refresh]);
   } finally {
     await scene.stop();
   }
@@ -80,9 +82,9 @@ async function measure(
 }
 
 /** Somebody else tags an image now and then. */
-async function touch({ engine, registry }: Scene, wanted: Readonly<Record<string, string>>): Promise<void> {
+async function touch({ engine, registry }: Scene, wanted: Wanted, events: number): Promise<void> {
   const [image = ''] = Object.values(wanted);
-  for (let event = 0; event < EVENTS; event += 1) {
+  for (let event = 0; event < events; event += 1) {
     const path = `/images/${registry.address}/${image}/tag?repo=bench.local/other&tag=${event}`;
     await callEngineJson(engine.dockerHost, { method: 'POST', path });
     await delay(1200);
@@ -98,7 +100,14 @@ function countKinds(requests: readonly RegistryRequest[]): Map<string, number> {
   return counts;
 }
 
-function toFindings(count: number, spans: readonly Span[], refreshSeconds: number): Findings {
+function toFindings(
+  {
+    count,
+    events,
+    refreshSeconds,
+  }: { readonly count: number; readonly events: number; readonly refreshSeconds: number },
+  spans: readonly Span[],
+): Findings {
   const [idle, touched, changed, refresh] = spans;
   const toRefreshes = (span: Span | undefined): number => (span?.seconds ?? 0) / refreshSeconds;
   const heads = refresh?.registry.get('HEAD manifests') ?? 0;
@@ -143,7 +152,7 @@ function toFindings(count: number, spans: readonly Span[], refreshSeconds: numbe
       },
       {
         what: 'listings of the engine for each event',
-        value: (touched?.engine.get('GET /images/json') ?? 0) / EVENTS,
+        value: (touched?.engine.get('GET /images/json') ?? 0) / events,
         atMost: 1,
         quickAtMost: 2,
       },

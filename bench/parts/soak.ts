@@ -12,7 +12,7 @@ import { formatSpread } from '../table.ts';
 
 export const what =
   'hours of changes, pulls, removals, disconnects and token renewals: is anything left behind?';
-export const isLong = true;
+export const isBeside = true;
 
 const IMAGES = 24;
 const REST_MS = 2000;
@@ -130,10 +130,23 @@ function toFindings(found: {
             atMost: 40,
             quickAtMost: 60,
           },
-      { what: 'handles more each hour', value: handles, atMost: 0.5, quickAtMost: 60 },
+      lasted >= 60
+        ? { what: 'handles more each hour', value: handles, atMost: 0.5, quickAtMost: 4 }
+        : {
+            what: 'handles more in the second half than in the first',
+            value: toRise(settled.map((sample) => sample.handles)),
+            atMost: 1,
+            quickAtMost: 8,
+          },
     ],
     figures: { turns, times, slopes: { memory, handles, sockets }, samples: thin(samples) },
   };
+}
+
+/** By how much the median of the second half is above that of the first. */
+function toRise(values: readonly number[]): number {
+  const middle = Math.floor(values.length / 2);
+  return toSpread(values.slice(middle)).median - toSpread(values.slice(0, middle)).median;
 }
 
 /** Two hundred are enough to draw. */
