@@ -64,13 +64,10 @@ const options: BenchOptions = {
 const chosen = Object.entries(PARTS).filter(([name, { isLong = false }]) =>
   positionals.length > 0 ? positionals.includes(name) : !(options.isQuick && isLong),
 );
-const isBeside = (part: Part): boolean => options.isQuick && part.isBeside === true;
 const verdicts: Verdict[] = [];
 await import('../scripts/build.ts');
-await Promise.all([
-  runInTurn(chosen.filter(([, part]) => isBeside(part))),
-  runInTurn(chosen.filter(([, part]) => !isBeside(part))),
-]);
+const lanes = Map.groupBy(chosen, ([, { lane }]) => (options.isQuick ? lane : undefined));
+await Promise.all(Array.from(lanes.values(), runInTurn));
 await close(verdicts);
 // Whatever a part that failed left open.
 process.exit();

@@ -39,7 +39,10 @@ export interface Part {
   readonly what: string;
   /** Left out of the quick form. */
   readonly isLong?: boolean;
-  /** In the quick form it goes on beside the others: it takes its time whatever they do, and does little. */
-  readonly isBeside?: boolean;
+  /**
+   * In the quick form what only counts goes on beside what is timed, and what mostly waits beside both. Default: it is
+   * timed.
+   */
+  readonly lane?: 'counts' | 'waits';
   run(options: BenchOptions): Promise<Findings>;
 }

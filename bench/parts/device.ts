@@ -18,6 +18,7 @@ import type { Wanted } from '../scene.ts';
 import { toGrowth } from '../statistics.ts';
 
 export const what = 'one device with 10, 100, 500 and 2,000 images in its list';
+export const lane = 'counts';
 
 const MIB = 1024 ** 2;
 /** Of one layer of its own: it is the number that counts here. */

@@ -15,6 +15,7 @@ import { toSpread } from '../statistics.ts';
 import { formatSpread } from '../table.ts';
 
 export const what = 'a fleet of 200 devices at one registry, all told at once';
+export const lane = 'counts';
 
 const IMAGES = 5;
 /** Processes that share the devices out among them. */

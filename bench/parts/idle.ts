@@ -10,6 +10,7 @@ import { pushImages, startScene } from '../scene.ts';
 import type { Scene, Wanted } from '../scene.ts';
 
 export const what = 'what a device costs on which 200 images are all there';
+export const lane = 'counts';
 
 const SETTLE_MS = 8000;
 

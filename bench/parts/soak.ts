@@ -12,7 +12,7 @@ import { formatSpread } from '../table.ts';
 
 export const what =
   'hours of changes, pulls, removals, disconnects and token renewals: is anything left behind?';
-export const isBeside = true;
+export const lane = 'waits';
 
 const IMAGES = 24;
 const REST_MS = 2000;

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock, Log } from '#agent/ports';
 import { toMediaType } from '#core/manifest';
@@ -95,12 +94,13 @@ export function createRegistryFace({ shelf, clock, log }: RegistryFaceOptions): 
     try {
       await Promise.race([reading, late]);
     } finally {
-      waiting.abort();
+      waiting.abort('begun');
     }
     begin();
     response.flushHeaders();
     for (let step = await reading; step.done !== true; step = await body.next()) {
-      if (!response.write(step.value)) await once(response, 'drain', { signal });
+      if (!response.write(step.value) && !signal.aborted) await drain(response);
+      signal.throwIfAborted();
     }
     response.end();
   }
@@ -117,7 +117,10 @@ export function createRegistryFace({ shelf, clock, log }: RegistryFaceOptions): 
     const { kind, name, what } = target;
     if (!shelf.noteAsked(name)) return refuse(response, 404, 'NAME_UNKNOWN');
     const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    // At the end of each answer it would make an error, and its stack.
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort();
+    });
     const question = {
       name,
       what,
@@ -149,6 +152,17 @@ export function createRegistryFace({ shelf, clock, log }: RegistryFaceOptions): 
       else refuse(response, 500, 'UNKNOWN');
     });
   };
+}
+
+/** Resolves when more can be written, or the client is gone: by events alone, for there are thousands of pieces. */
+function drain(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      response.off('drain', end).off('close', end);
+      resolve();
+    };
+    response.on('drain', end).on('close', end);
+  });
 }
 
 /** Nobody reads it: what follows it on the connection is not understood. */

@@ -53,8 +53,10 @@ export function createRegistryLine(options: RegistryLineOptions): RegistryLine {
   }
 
   async function askPlainly(path: string, head: RequestHead, signal: AbortSignal): Promise<Answer> {
-    startsPlain = false;
-    const answer = await send(new URL(path, `http://${address}`), head, signal);
+    const answer = await send(new URL(path, `http://${address}`), head, signal).catch((error: unknown) => {
+      startsPlain = false;
+      throw error;
+    });
     isPlainHttp = true;
     // What servers say that are spoken to in plain HTTP and want TLS.
     startsPlain = answer.response.statusCode !== 400;

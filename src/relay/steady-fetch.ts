@@ -180,7 +180,7 @@ function watchSilence(clock: Clock, limitMs: number, isInTheWay: () => boolean =
     signal: silent.signal,
     begin: () => (sinceMs = clock.steadyMs()),
     end: () => (sinceMs = undefined),
-    close: () => closed.abort(),
+    close: () => closed.abort('closed'),
   };
 }
 

@@ -41,9 +41,11 @@ export function createTokenBucket(clock: Pick<Clock, 'steadyMs' | 'sleep'>): Tok
 
   return {
     setRate(bytesPerSecond) {
+      if (bytesPerSecond === rate) return;
       settle();
       rate = bytesPerSecond;
-      changed.abort();
+      // Without a reason it would make an error, and its stack.
+      changed.abort('changed');
       changed = new AbortController();
     },
     async take(bytes, signal) {
