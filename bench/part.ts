@@ -21,6 +21,8 @@ export interface Bound {
   readonly what: string;
   readonly value: number;
   readonly atMost: number;
+  /** In the best round, where there were several: by it the quick form judges. */
+  readonly least?: number;
   /** The quick form fails above this: so much is no chance of a busy machine. Absent: it never fails for it. */
   readonly quickAtMost?: number;
 }

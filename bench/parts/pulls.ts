@@ -128,10 +128,16 @@ const toFirsts = ({ turns }: Trial): number[] =>
 function toBounds(trial: Trial): Bound[] {
   const where = `${trial.set}, ${trial.link}`;
   const seconds = toSeconds(trial, MODULE);
-  const toFloor = toRatios(seconds, toSeconds(trial, FLOOR)).median;
-  const toLoop = toRatios(seconds, toSeconds(trial, LOOP)).median;
+  const toFloor = toRatios(seconds, toSeconds(trial, FLOOR));
+  const toLoop = toRatios(seconds, toSeconds(trial, LOOP));
   const bounds: Bound[] = [
-    { what: `${where}: the module × the floor`, value: toFloor, atMost: 1.05, quickAtMost: 3 },
+    {
+      what: `${where}: the module × the floor`,
+      value: toFloor.median,
+      least: toFloor.least,
+      atMost: 1.05,
+      quickAtMost: 3,
+    },
     {
       what: `${where}: ms from the patch to the first request`,
       value: toSpread(toFirsts(trial)).median,
@@ -141,6 +147,12 @@ function toBounds(trial: Trial): Bound[] {
   if (!trial.set.startsWith('12 ')) return bounds;
   return [
     ...bounds,
-    { what: `${where}: the module × the loop`, value: toLoop, atMost: 0.65, quickAtMost: 1.5 },
+    {
+      what: `${where}: the module × the loop`,
+      value: toLoop.median,
+      least: toLoop.least,
+      atMost: 0.65,
+      quickAtMost: 1.5,
+    },
   ];
 }
