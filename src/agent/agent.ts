@@ -197,8 +197,7 @@ export function createAgent(deps: AgentDeps): Agent {
     const { running } = actions;
     const { routes, isRelayOn } = transports;
     const now = { nowMs: clock.nowMs(), engine: looked, freeBytes, running };
-    const keptBytes: World['keptBytes'] = relay?.keptSizes() ?? new Map();
-    const world: World = { ...book, desired, ...now, routes, isRelayOn, keptBytes };
+    const world: World = { ...book, desired, ...now, routes, isRelayOn, keptBytes: relayKeeper.keptSizes() };
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;

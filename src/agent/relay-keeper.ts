@@ -7,6 +7,8 @@ import type { Standing } from '#core/world';
 
 /** Tells the relay what the desired properties say of it, after each pass. */
 export interface RelayKeeper {
+  /** Bytes of layers that are kept on disk, by digest; none where there is no relay. */
+  keptSizes(): ReadonlyMap<string, number>;
   take(settings: Settings, standings: ReadonlyMap<string, Standing>, nowMs: number): void;
 }
 
@@ -15,6 +17,8 @@ export interface RelayKeeperDeps {
   readonly book: Pick<Book, 'contents' | 'images'>;
   readonly setMinFreeBytes: ((sizeBytes: number) => void) | undefined;
 }
+
+const NOTHING: ReadonlyMap<string, number> = new Map();
 
 /** Makes a keeper that has told nothing yet. */
 export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperDeps): RelayKeeper {
@@ -31,6 +35,7 @@ export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperD
   }
 
   return {
+    keptSizes: () => relay?.keptSizes() ?? NOTHING,
     take(settings, standings, nowMs) {
       relay?.setRate(toRate(settings, nowMs));
       setMinFreeBytes?.(settings.minFreeDiskMB * 1_000_000);
