@@ -32,8 +32,11 @@ const execute = promisify(execFile);
 
 /** What nobody can be faster than, in this protocol and with this engine. */
 export const FLOOR = 'Engine API, all at once';
+/** The same for whoever pulls as many at once as `maxConcurrentPulls` is by default. */
+export const FLOOR_OF_THREE = 'Engine API, 3 at once';
 export const LOOP = '`docker pull` loop';
 export const MODULE = 'the module';
+export const WIDE_MODULE = 'the module, `maxConcurrentPulls` 16';
 
 /** All contenders, in the order of their turns. */
 export function listContenders({ hasRelay }: { readonly hasRelay: boolean }): Contender[] {
@@ -56,11 +59,11 @@ export function listContenders({ hasRelay }: { readonly hasRelay: boolean }): Co
 --dest-daemon-host "$DOCKER_HOST" "docker://$image" "docker-daemon:$image"; do echo again >&2; done; done`,
       ),
     },
-    { name: 'Engine API, 3 at once', pull: (turn) => byApi(turn, 3) },
+    { name: FLOOR_OF_THREE, pull: (turn) => byApi(turn, 3) },
     { name: FLOOR, pull: (turn) => byApi(turn, Infinity) },
     { name: MODULE, pull: (turn) => pullByModule(turn, { transport: 'engine' }) },
     {
-      name: 'the module, `maxConcurrentPulls` 16',
+      name: WIDE_MODULE,
       pull: (turn) => pullByModule(turn, { transport: 'engine', maxConcurrentPulls: 16 }),
     },
     ...(hasRelay

@@ -1,5 +1,5 @@
 import type { Contender, TurnResult } from '../contenders.ts';
-import { FLOOR, listContenders, LOOP, MODULE } from '../contenders.ts';
+import { FLOOR, FLOOR_OF_THREE, listContenders, LOOP, MODULE, WIDE_MODULE } from '../contenders.ts';
 import type { Bound, BenchOptions, Findings } from '../part.ts';
 import { ensurePrerequisites } from '#lab/prerequisites';
 import { pushImages, settleDisk, startScene } from '../scene.ts';
@@ -127,32 +127,28 @@ const toFirsts = ({ turns }: Trial): number[] =>
 
 function toBounds(trial: Trial): Bound[] {
   const where = `${trial.set}, ${trial.link}`;
-  const seconds = toSeconds(trial, MODULE);
-  const toFloor = toRatios(seconds, toSeconds(trial, FLOOR));
-  const toLoop = toRatios(seconds, toSeconds(trial, LOOP));
-  const bounds: Bound[] = [
-    {
-      what: `${where}: the module × the floor`,
-      value: toFloor.median,
-      least: toFloor.least,
-      atMost: 1.05,
-      quickAtMost: 3,
-    },
+  return [
+    ...toBound(trial, [MODULE, FLOOR], { atMost: 1.05, quickAtMost: 3 }),
+    ...toBound(trial, [MODULE, FLOOR_OF_THREE], { atMost: 1.05 }),
+    ...toBound(trial, [WIDE_MODULE, FLOOR], { atMost: 1.05 }),
     {
       what: `${where}: ms from the patch to the first request`,
       value: toSpread(toFirsts(trial)).median,
       atMost: 250,
     },
+    ...(trial.set.startsWith('12 ')
+      ? toBound(trial, [MODULE, LOOP], { atMost: 0.65, quickAtMost: 1.5 })
+      : []),
   ];
-  if (!trial.set.startsWith('12 ')) return bounds;
-  return [
-    ...bounds,
-    {
-      what: `${where}: the module × the loop`,
-      value: toLoop.median,
-      least: toLoop.least,
-      atMost: 0.65,
-      quickAtMost: 1.5,
-    },
-  ];
+}
+
+/** Nothing where one of the two did not take part. */
+function toBound(
+  trial: Trial,
+  [name, other]: readonly [string, string],
+  limits: Pick<Bound, 'atMost' | 'quickAtMost'>,
+): Bound[] {
+  if (!trial.turns.has(name) || !trial.turns.has(other)) return [];
+  const { median: value, least } = toRatios(toSeconds(trial, name), toSeconds(trial, other));
+  return [{ what: `${trial.set}, ${trial.link}: ${name} × ${other}`, value, least, ...limits }];
 }
