@@ -38,6 +38,8 @@ export interface TurnOrder {
 export interface TurnAnswer {
   /** Until the engine had all images by their names, with the registry's digests. */
   readonly seconds: number;
+  /** Of this process. */
+  readonly cpuSeconds: number;
   /** Of layers that were loaded into the engine. */
   readonly loadedBytes: number;
   /** The registry's digests that the engine listed after the first load alone. */
@@ -121,6 +123,7 @@ async function take({ way, dockerHost, access: login, images, folder }: TurnOrde
   }
 
   const startedMs = performance.now();
+  const cpuBefore = process.cpuUsage();
   const contents = new Map<string, ImageContent>();
   if (way !== 'the engine') {
     const fetch = async (image: string): Promise<void> => {
@@ -146,5 +149,10 @@ async function take({ way, dockerHost, access: login, images, folder }: TurnOrde
     for (let image = queue.shift(); image !== undefined; image = queue.shift()) await bring(image);
   };
   await Promise.all(Array.from({ length: WIDTH }, work));
-  return { seconds: (performance.now() - startedMs) / 1000, ...loader.totals };
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return {
+    seconds: (performance.now() - startedMs) / 1000,
+    cpuSeconds: (user + system) / 1e6,
+    ...loader.totals,
+  };
 }

@@ -20,7 +20,7 @@ import { pushImages, settleDisk, startScene, toReferences } from './scene.ts';
 import type { Wanted } from './scene.ts';
 import { toRatios, toSpread } from './statistics.ts';
 import { formatSpread, formatTable } from './table.ts';
-import { readDisk, watchWeight } from './weight.ts';
+import { readCpuSeconds, readDisk, watchWeight } from './weight.ts';
 import type { Weight } from './weight.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 3);
@@ -29,7 +29,7 @@ const RECORD = 'bench/results/load.json';
 const LINKS = { loopback: undefined, '25 MB/s': 25_000_000 } as const;
 const SETS = {
   '1 image of 60 MB': { single: [0, 1, 2].map((at) => ({ seed: `single-${at}`, sizeBytes: LAYER_BYTES })) },
-  '12 images that share layers': toTwelve(LAYER_BYTES),
+  '12 images of 30 MB that share layers': toTwelve(LAYER_BYTES / 2),
 } as const;
 /** Of an engine without images. */
 const EMPTY_BYTES = 5_000_000;
@@ -39,6 +39,8 @@ const EMPTY_DEADLINE_MS = 20_000;
 interface Turn extends TurnAnswer {
   /** That the registry sent. */
   readonly fetchedBytes: number;
+  /** Of CPU time, of the engine and of what it started. */
+  readonly engineCpuSeconds: number;
   /** Processes that ran or wanted to, by the kernel's average of a minute. */
   readonly load: number;
 }
@@ -95,9 +97,16 @@ async function runTrial(trial: {
       await emptyEngine(round === 0 || isContainerd);
       Object.assign(registry.faults, NO_REGISTRY_FAULTS, { totalBytesPerSecond: bytesPerSecond });
       const sentBefore = registry.bytesServed();
+      const enginePid = ownEngine?.pid ?? 0;
+      const cpuBefore = await readCpuSeconds(enginePid);
       const { weight, ...answer } = await take(way, wanted, round === 0);
       const load = loadavg()[0] ?? Number.NaN;
-      const turn = { ...answer, fetchedBytes: registry.bytesServed() - sentBefore, load };
+      const turn = {
+        ...answer,
+        fetchedBytes: registry.bytesServed() - sentBefore,
+        engineCpuSeconds: (await readCpuSeconds(enginePid)) - cpuBefore,
+        load,
+      };
       if (weight === undefined) (turns[way] ??= []).push(turn);
       else weights[way] = weight;
       console.error(`${set}, ${link}, round ${round}: ${way} ${JSON.stringify(turn)}`);
@@ -159,16 +168,31 @@ async function requireAll(wanted: Wanted, way: Way): Promise<void> {
 function print(engine: string, { set, link, turns, weights }: Trial): void {
   const toSeconds = (way: Way): number[] => (turns[way] ?? []).map(({ seconds }) => seconds);
   const toMegabytes = (bytes = 0): string => (bytes === 0 ? '' : (bytes / 1e6).toFixed(0));
+  const toCpu = (way: Way): number[] =>
+    (turns[way] ?? []).map(({ cpuSeconds, engineCpuSeconds }) => cpuSeconds + engineCpuSeconds);
   const rows = WAYS.filter((way) => turns[way] !== undefined).map((way) => [
     way,
     formatSpread(toSpread(toSeconds(way))),
     formatSpread(toRatios(toSeconds(way), toSeconds('the relay'))),
+    formatSpread(toSpread(toCpu(way))),
+    formatSpread(toRatios(toCpu(way), toCpu('the relay'))),
     toMegabytes(turns[way]?.at(-1)?.fetchedBytes),
     toMegabytes(turns[way]?.at(-1)?.loadedBytes),
     toMegabytes(weights[way]?.diskBytes),
     toMegabytes(weights[way]?.agentBytes),
     toMegabytes(weights[way]?.engineBytes),
   ]);
-  const columns = ['', 'seconds', '× the relay', 'MB sent', 'MB loaded', 'MB disk', 'MB agent', 'MB engine'];
+  const columns = [
+    '',
+    'seconds',
+    '× the relay',
+    'CPU seconds',
+    '× the relay',
+    'MB sent',
+    'MB loaded',
+    'MB disk',
+    'MB agent',
+    'MB engine',
+  ];
   console.log(`\n${formatTable({ title: `${engine}: ${set}, ${link}`, columns, rows })}\n`);
 }

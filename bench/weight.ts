@@ -74,6 +74,22 @@ async function readAnonymous(pids: readonly number[]): Promise<number> {
   return sizes.reduce((sum, size) => sum + (Number.isNaN(size?.anonBytes) ? 0 : (size?.anonBytes ?? 0)), 0);
 }
 
+/** CPU time of a process, of its children, and of those that have ended. */
+export async function readCpuSeconds(pid: number): Promise<number> {
+  const stats = await Promise.all(
+    (await listFamily(pid)).map((member) => readFile(`/proc/${member}/stat`, 'utf8').catch(() => '')),
+  );
+  const TICKS_PER_SECOND = 100;
+  // utime, stime, cutime, cstime; the name in parentheses may hold spaces.
+  const ticks = stats.flatMap((stat) =>
+    stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 15),
+  );
+  return ticks.reduce((sum, count) => sum + Number(count), 0) / TICKS_PER_SECOND;
+}
+
 /** A process and its children, which the kernel lists by the thread that started them. */
 async function listFamily(pid: number): Promise<number[]> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
