@@ -44,7 +44,10 @@ export function createLoader({ dockerHost, upstream, blobs, isThin }: LoaderOpti
   return {
     async load({ registry, repository, tag = '' }, content, signal) {
       const name = `${registry}/${repository}:${tag}`;
-      const read = ({ digest, sizeBytes }: Omit<ImageLayer, 'diffId'>): AsyncIterable<Uint8Array> => {
+      const read = ({
+        digest,
+        sizeBytes,
+      }: Pick<ImageLayer, 'digest' | 'sizeBytes'>): AsyncIterable<Uint8Array> => {
         const source = { upstream, repository };
         return blobs.read({
           digest,

@@ -9,7 +9,7 @@ import type { ImageSpec } from '#core/desired-state';
 import type { ImageContent, KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
 import { toNames } from '#core/presence';
-import { foldLayer, sumBytes, toSized } from '#core/progress';
+import { foldLayer, isFetched, sumBytes, toSized } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
 import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
 import type { Sample } from '#core/rate';
@@ -112,6 +112,9 @@ export function createPullTable({
         if (known === undefined || totalBytes === 0) return known?.diskBytes;
         return Math.ceil((known.diskBytes * (totalBytes - downloadedBytes)) / totalBytes);
       },
+      get isFetched() {
+        return isFetched(progress);
+      },
       get isCancelling() {
         return controller.signal.aborted;
       },
@@ -119,6 +122,8 @@ export function createPullTable({
         const before = progress.advances;
         progress = foldLayer(progress, layerId, event);
         if (progress.advances > before) advancedMs = clock.steadyMs();
+        // Another one may begin.
+        if (event.kind === 'downloaded' && isFetched(progress)) ring();
         // The engine writes many lines a second.
         if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
       },

@@ -206,15 +206,18 @@ function planPulls(judgements: ReadonlyMap<string, Judgement>, world: Court): Ac
 }
 
 /**
- * Places that an image of a registry finds taken. Those of another registry that sends nothing through the relay do not count: the
+ * Places that an image of a registry finds taken. What only unpacks holds none, for as many pulls as there are places, so
+ * that the link does not rest meanwhile. Those of another registry that sends nothing through the relay do not count: the
  * relay has the engine let go of it.
  */
-function toBusy(registry: string, { running, nowMs }: World): number {
+function toBusy(registry: string, { running, nowMs, desired }: World): number {
   const isSilent = (pull: RunningPull): boolean =>
     pull.reference.registry !== registry &&
     pull.transport === 'relay' &&
     nowMs >= pull.advancedAtMs + SILENCE_MS;
-  return [...running.pulls.values()].filter((pull) => !isSilent(pull)).length;
+  const busy = [...running.pulls.values()].filter((pull) => !isSilent(pull));
+  const fetching = busy.filter(({ isFetched }) => !isFetched).length;
+  return Math.max(fetching, busy.length - desired.settings.maxConcurrentPulls);
 }
 
 /** The names that a pull writes: two pulls of one name wait for each other. */

@@ -111,6 +111,17 @@ export function sumBytes(pulls: Iterable<PullProgress>): { downloadedBytes: numb
   return sum;
 }
 
+/** Whether all layers that an engine told of are there, and it only unpacks. */
+export function isFetched({ layers }: PullProgress): boolean {
+  let isAnyFetched = false;
+  for (const { stage } of layers.values()) {
+    if (stage === 'waiting' || stage === 'downloading') return false;
+    // Those that it had already come first, one by one.
+    isAnyFetched ||= stage !== 'present';
+  }
+  return isAnyFetched;
+}
+
 function toLayer(layer: LayerProgress, event: LayerEvent): LayerProgress {
   switch (event.kind) {
     case 'downloading': {

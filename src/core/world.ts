@@ -82,6 +82,8 @@ export interface RunningPull {
   /** What it will still take on the engine's disk; absent where nobody knows what the image holds. */
   readonly diskBytes?: number | undefined;
   readonly transport: Transport;
+  /** Nothing is downloaded for it any more: the engine unpacks. */
+  readonly isFetched: boolean;
   readonly isCancelling: boolean;
 }
 

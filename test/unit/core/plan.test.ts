@@ -58,6 +58,20 @@ const ROWS: readonly Row[] = [
     standings: { a: 'Pulling', b: 'Waiting Queued', c: 'Waiting Queued' },
   },
   {
+    when: 'pulls that only unpack hold no place',
+    specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c'), d: toSpec('d') },
+    settings: { maxConcurrentPulls: 2 },
+    pulls: { a: { isFetched: true }, b: {} },
+    actions: ['pull c'],
+  },
+  {
+    when: 'as many pulls unpack as there are places: no more begin than there are places beside them',
+    specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c'), d: toSpec('d') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { isFetched: true }, b: { isFetched: true } },
+    actions: [],
+  },
+  {
     when: 'two entries name one reference: the second waits for the first',
     specs: { a: CAMERA, b: CAMERA },
     actions: ['pull a'],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { foldLayer, NO_PROGRESS, sumBytes } from '#core/progress';
+import { foldLayer, isFetched, NO_PROGRESS, sumBytes } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
 
 type Line = readonly [layerId: string, event: LayerEvent];
@@ -164,6 +164,32 @@ describe('the layers', () => {
         expect(one.advances).toBe(other.advances);
         expect(sumBytes([one])).toEqual(sumBytes([other]));
       }),
+    );
+  });
+});
+
+describe('what is fetched', () => {
+  it('is an image of which every layer that is told of has come, and one has come now', () => {
+    const lines: readonly Line[] = [
+      ['a', PRESENT],
+      ['b', WAITING],
+      ['b', downloading(1, 2)],
+      ['b', DOWNLOADED],
+      ['b', extracting(1, 2)],
+      ['b', PULLED],
+    ];
+    const states = lines.map((_, at) => isFetched(fold(...lines.slice(0, at + 1))));
+    expect(states).toEqual([false, false, false, true, true, true]);
+  });
+
+  it('is none of which nothing was told, or only that its layers are here: more may follow', () => {
+    expect(isFetched(NO_PROGRESS)).toBe(false);
+    expect(isFetched(fold(['a', PRESENT], ['b', PRESENT]))).toBe(false);
+  });
+
+  it('is none of which the manifest names a layer that has not come', () => {
+    expect(isFetched(fold(['a', { kind: 'sized', totalBytes: 5 }], ['b', WAITING], ['b', DOWNLOADED]))).toBe(
+      false,
     );
   });
 });

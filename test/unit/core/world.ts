@@ -96,6 +96,7 @@ export function toWorld(scene: Scene): World {
         advancedAtMs: NOW_MS,
         remainingBytes: 0,
         transport: 'engine',
+        isFetched: false,
         isCancelling: false,
         ...pull,
       },
