@@ -15,8 +15,8 @@ export interface PassPace {
   readonly ring: () => void;
 }
 
-/** Judging takes a tenth of the time at most. */
-const PAUSE = { times: 9, atMostMs: 200 };
+/** Judging that takes longer than this takes a tenth of the time at most. */
+const PAUSE = { fromMs: 4, times: 9, atMostMs: 200 };
 
 /** Makes the pace of a loop that waits by `wake`. @param clock - the same as the doorbell's */
 export function createPassPace(wake: Pick<Wake, 'ringAt'>, clock: Pick<Clock, 'nowMs'>): PassPace {
@@ -28,7 +28,8 @@ export function createPassPace(wake: Pick<Wake, 'ringAt'>, clock: Pick<Clock, 'n
     },
     end() {
       const nowMs = clock.nowMs();
-      pausesUntilMs = nowMs + Math.min(PAUSE.times * (nowMs - judgesSinceMs), PAUSE.atMostMs);
+      const overMs = Math.max(nowMs - judgesSinceMs - PAUSE.fromMs, 0);
+      pausesUntilMs = nowMs + Math.min(PAUSE.times * overMs, PAUSE.atMostMs);
     },
     ring: () => wake.ringAt(pausesUntilMs),
   };
