@@ -6,6 +6,7 @@ import type { BroughtImage } from '#agent/transports';
 import type { RegistryAccess } from '#core/registry-access';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { ImageSpec } from '#core/desired-state';
+import { toRemainingNeed } from '#core/disk-need';
 import type { ImageContent, KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
 import { toNames } from '#core/presence';
@@ -103,14 +104,8 @@ export function createPullTable({
       get bytesPerSecond() {
         return toBytesPerSecond(toSamples());
       },
-      get remainingBytes() {
-        const { totalBytes, downloadedBytes } = sumBytes([progress]);
-        return totalBytes - downloadedBytes;
-      },
       get diskBytes() {
-        const { totalBytes, downloadedBytes } = sumBytes([progress]);
-        if (known === undefined || totalBytes === 0) return known?.diskBytes;
-        return Math.ceil((known.diskBytes * (totalBytes - downloadedBytes)) / totalBytes);
+        return toRemainingNeed(known, progress);
       },
       get isFetched() {
         return isFetched(progress);

@@ -1,4 +1,6 @@
 import type { ImageLayer } from '#core/image-content';
+import { sumBytes, toUnpackedShare } from '#core/progress';
+import type { PullProgress } from '#core/progress';
 import { guessUnpackedBytes } from '#core/unpacked-size';
 
 /** What an engine's disk must have for layers. */
@@ -48,6 +50,22 @@ export function toListNeed(images: readonly Layers[], storage: Storage, concurre
 export function toKeptBytes(layers: Layers, kept: ReadonlyMap<string, number>): number {
   if (kept.size === 0) return 0;
   return sumOf(layers.map(({ digest, sizeBytes }) => Math.min(kept.get(digest) ?? 0, sizeBytes)));
+}
+
+/**
+ * What a pull will still take on the disk: the downloads that have not come, and what is not unpacked. Where nobody asked
+ * what the image holds, it is guessed from the layers that the engine has told of.
+ */
+export function toRemainingNeed(
+  known: { readonly diskBytes: number; readonly missing: Layers } | undefined,
+  progress: PullProgress,
+): number {
+  const { totalBytes, downloadedBytes } = sumBytes([progress]);
+  const unpackedBytes = known === undefined ? guessUnpackedBytes(totalBytes) : toUnpackedBytes(known.missing);
+  const besideBytes = known === undefined ? totalBytes : Math.max(known.diskBytes - unpackedBytes, 0);
+  if (totalBytes === 0) return unpackedBytes + besideBytes;
+  const toCome = (totalBytes - downloadedBytes) / totalBytes;
+  return Math.ceil(besideBytes * toCome + unpackedBytes * (1 - toUnpackedShare(progress)));
 }
 
 /** Programs, configuration and text seldom shrink further. */

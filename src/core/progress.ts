@@ -111,6 +111,18 @@ export function sumBytes(pulls: Iterable<PullProgress>): { downloadedBytes: numb
   return sum;
 }
 
+/** How much of the layers that come is unpacked, by their downloads' sizes: 0…1. */
+export function toUnpackedShare({ layers }: PullProgress): number {
+  let allBytes = 0;
+  let unpackedBytes = 0;
+  for (const { stage, totalBytes = 0, extractedFraction } of layers.values()) {
+    if (stage === 'present') continue;
+    allBytes += totalBytes;
+    if (stage === 'pulled' || stage === 'extracting') unpackedBytes += totalBytes * extractedFraction;
+  }
+  return allBytes === 0 ? 0 : unpackedBytes / allBytes;
+}
+
 /** Whether all layers that an engine told of are there, and it only unpacks. */
 export function isFetched({ layers }: PullProgress): boolean {
   let isAnyFetched = false;

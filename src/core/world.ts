@@ -77,10 +77,8 @@ export interface RunningPull {
   readonly startedAtMs: number;
   /** When the engine last said that something moved on. */
   readonly advancedAtMs: number;
-  /** Bytes still to download, as far as they are known. */
-  readonly remainingBytes: number;
-  /** What it will still take on the engine's disk; absent where nobody knows what the image holds. */
-  readonly diskBytes?: number | undefined;
+  /** What it will still take on the engine's disk, as far as that is known. */
+  readonly diskBytes: number;
   readonly transport: Transport;
   /** Nothing is downloaded for it any more: the engine unpacks. */
   readonly isFetched: boolean;
@@ -125,9 +123,6 @@ export type Standing =
       readonly retryAtMs?: number;
     };
 
-/** What a pull still takes on disk where nobody knows what its image holds: about twice its download. */
-const DISK_FACTOR = 2;
-
 /** Bytes on the engine's disk that one more pull may take; Infinity where that cannot be known, below 0 where it is full. */
 export function toSpareBytes({
   freeBytes,
@@ -136,8 +131,6 @@ export function toSpareBytes({
 }: Pick<World, 'freeBytes' | 'desired'> & { readonly running: Pick<Running, 'pulls'> }): number {
   if (freeBytes === undefined) return Infinity;
   let reservedBytes = 0;
-  for (const { diskBytes, remainingBytes } of running.pulls.values()) {
-    reservedBytes += diskBytes ?? DISK_FACTOR * remainingBytes;
-  }
+  for (const { diskBytes } of running.pulls.values()) reservedBytes += diskBytes;
   return freeBytes - reservedBytes - settings.minFreeDiskMB * 1_000_000;
 }

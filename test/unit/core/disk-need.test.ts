@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { toAmpleBytes, toDiskNeed, toKeptBytes, toListNeed } from '#core/disk-need';
+import { toAmpleBytes, toDiskNeed, toKeptBytes, toListNeed, toRemainingNeed } from '#core/disk-need';
+import { foldLayer, NO_PROGRESS } from '#core/progress';
+import type { LayerEvent } from '#core/progress';
 import type { ImageLayer } from '#core/image-content';
 
 /** A layer of `download` bytes that is unpacked to `unpacked`, or nobody knows to what. */
@@ -100,5 +102,32 @@ describe('ample room', () => {
   it('is any where all sizes are known: nobody is asked', () => {
     expect(toAmpleBytes([layer(10, 10_000)], CLASSIC)).toBe(0);
     expect(toAmpleBytes([], CLASSIC)).toBe(0);
+  });
+});
+
+describe('what a pull still takes on the disk', () => {
+  const fold = (...events: readonly LayerEvent[]) =>
+    events.reduce((progress, event) => foldLayer(progress, 'a', event), NO_PROGRESS);
+  const sized: LayerEvent = { kind: 'sized', totalBytes: 100 };
+  const half: LayerEvent = { kind: 'downloading', currentBytes: 50, totalBytes: 100 };
+  const known = { diskBytes: 400, missing: [layer(100, 300)] };
+
+  test.each([
+    ['all of it before the first byte', fold(sized), 400],
+    [
+      'what is to be unpacked, and half of the download beside it, when half has come',
+      fold(sized, half),
+      350,
+    ],
+    ['what is to be unpacked when all has come', fold(sized, { kind: 'downloaded' }), 300],
+    ['half of that when half is unpacked', fold(sized, { kind: 'extracting', current: 1, total: 2 }), 150],
+    ['nothing at the end', fold(sized, { kind: 'pulled' }), 0],
+  ])('is %s', (_case, progress, bytes) => {
+    expect(toRemainingNeed(known, progress)).toBe(bytes);
+  });
+
+  it('is guessed from what the engine tells where nobody knows what the image holds', () => {
+    expect(toRemainingNeed(undefined, NO_PROGRESS)).toBe(0);
+    expect(toRemainingNeed(undefined, fold(half))).toBe(250 + 50);
   });
 });

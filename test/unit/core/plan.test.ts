@@ -357,7 +357,7 @@ const ROWS: readonly Row[] = [
     when: 'what runs will fill the disk: nothing more starts',
     specs: { camera: CAMERA, gate: GATE },
     world: { freeBytes: 900_000_000 },
-    pulls: { camera: { remainingBytes: 300_000_000 } },
+    pulls: { camera: { diskBytes: 600_000_000 } },
     actions: [],
     standings: { camera: 'Pulling', gate: 'Waiting LowDisk' },
     wakeInMs: 30_000,

@@ -94,7 +94,7 @@ export function toWorld(scene: Scene): World {
         reference: (specs[name] ?? toSpec(name)).reference,
         startedAtMs: NOW_MS,
         advancedAtMs: NOW_MS,
-        remainingBytes: 0,
+        diskBytes: 0,
         transport: 'engine',
         isFetched: false,
         isCancelling: false,
