@@ -116,8 +116,10 @@ it('pausing cancels the pull that runs, and going on begins it anew', async () =
   await waitForBytes('acme/app', 50_000);
   desire({ app: 'acme/app:1', other: 'hello-world' }, { paused: true });
   await waitForPhases({ app: 'Waiting Paused', other: 'Waiting Paused' });
-  registry.faults.bytesPerSecond = undefined;
   desire({ app: 'acme/app:1', other: 'hello-world' });
+  // The engine closes the connection of the first by and by.
+  await expect.poll(() => requests('layers', 'acme/app'), WAIT).toHaveLength(2);
+  registry.faults.bytesPerSecond = undefined;
   await waitForReady();
   expect(requests('layers', 'acme/app').map(({ bytes }) => bytes > 900_000)).toEqual([false, true]);
 });
