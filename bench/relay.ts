@@ -1,9 +1,9 @@
 /**
  * `npm run bench:relay`: how long an image takes through the relay, measured beside the engine's own pull of it, and what
  * the relay costs in memory. `LAB_DOCKERD` and `LAB_CONTAINERD_SNAPSHOTTER` name another engine. Prints a table and keeps
- * the figures in `bench/results/relay.json`. Needs root.
+ * the figures in `bench/results/relay.json`, by engine. Needs root.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { syntheticImage } from '#lab/images/image';
 import { startLab } from '#lab/lab';
@@ -13,9 +13,10 @@ import { startRegistry } from '#lab/registry/registry';
 import type { Registry } from '#lab/registry/registry';
 import { readRuntime } from '#lab/runtime';
 import { startTestEngine } from '#test/engine-under-test';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readMemory, watchPeak } from './process-memory.ts';
 
+const RESULTS = 'bench/results/relay.json';
 const ROUNDS = 5;
 const LAYERS = 5;
 const LAYER_BYTES = 20_000_000;
@@ -50,14 +51,26 @@ const registry = await startRegistry({ dir: join(lab.dir, 'site'), auth: 'none' 
 try {
   const figures = [...(await measureTimes(lab, registry)), ...(await measureMemory(lab, registry))];
   print(figures);
-  await mkdir('bench/results', { recursive: true });
-  const result = { engine: await lab.engine.version(), figures };
-  await writeFile('bench/results/relay.json', `${JSON.stringify(result, undefined, 2)}\n`);
+  await keep(await nameEngine(lab), figures);
 } finally {
   await registry.close();
   await lab.stop();
 }
 process.exit();
+
+/** For instance `28.5.2, containerd`. */
+async function nameEngine({ engine }: Lab): Promise<string> {
+  const isContainerd = process.env['LAB_CONTAINERD_SNAPSHOTTER'] === 'true';
+  return `${await engine.version()}, ${isContainerd ? 'containerd' : 'classic'}`;
+}
+
+/** Beside what was measured with other engines. */
+async function keep(engine: string, figures: readonly Figure[]): Promise<void> {
+  await mkdir(dirname(RESULTS), { recursive: true });
+  const text = await readFile(RESULTS, 'utf8').catch(() => '{}');
+  const results = { ...(JSON.parse(text) as Record<string, unknown>), [engine]: figures };
+  await writeFile(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
+}
 
 /** Each way in turn: whatever else the machine does is done to both. */
 async function measureTimes(on: Lab, site: Registry): Promise<Figure[]> {
