@@ -1,4 +1,4 @@
-import { AgentError } from '#core/reason';
+import { AgentError, BrokenConnection } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import type { Secret } from '#core/secret';
 
@@ -50,6 +50,9 @@ const RULES: readonly (readonly [FailureReason, RegExp])[] = [
   ['RegistryUnreachable', /timeout|deadline exceeded/i],
 ];
 
+/** What engines say of a connection that somebody had taken, and that broke off. */
+const BROKEN = /connection reset|broken pipe|\bEOF\b/;
+
 /** Statuses that newer engines give the registry's own words, which may be any. */
 const STATUS_REASONS: Readonly<Record<number, FailureReason>> = {
   401: 'Unauthorized',
@@ -92,5 +95,8 @@ export function toEngineMessage(text: string, password?: Secret): string {
 
 /** The failure that the engine's words tell of. */
 export function toEngineFailure(text: string, status?: number, password?: Secret): AgentError {
-  return new AgentError(classifyEngineFailure(text.trim(), status), toEngineMessage(text, password));
+  const reason = classifyEngineFailure(text.trim(), status);
+  const message = toEngineMessage(text, password);
+  const isBroken = reason === 'RegistryUnreachable' && BROKEN.test(text);
+  return isBroken ? new BrokenConnection(message) : new AgentError(reason, message);
 }

@@ -1,6 +1,7 @@
 import type { Clock, Engine, Log, PulledImage, PullRequest, RemoteManifest } from '#agent/ports';
 import type { ContentQuestion, Relay, SizeQuestion } from '#agent/relay-port';
 import { pullThroughRelay } from '#agent/relayed-pull';
+import { askEngineTwice, askRelayTwice } from '#agent/second-asking';
 import type { Settings } from '#core/desired-state';
 import type { ImageContent } from '#core/image-content';
 import { AgentError } from '#core/reason';
@@ -87,7 +88,9 @@ const OBSTRUCTED: ReadonlySet<FailureReason> = new Set([
 const RELAY_OFF: Obstacle = { kind: 'off', why: 'The relay is off.' };
 
 /** Makes the transports; nothing is asked before the first call. */
-export function createTransports({ engine, relay, toSettings, clock, log }: TransportDeps): Transports {
+export function createTransports({ toSettings, clock, log, ...deps }: TransportDeps): Transports {
+  const engine = askEngineTwice(deps.engine, clock);
+  const relay = deps.relay && askRelayTwice(deps.relay, clock);
   const routes = new Map<string, Route>();
   /** Until when a route by the engine holds, by the steady clock. */
   const engineUntilMs = new Map<string, number>();

@@ -152,3 +152,10 @@ export class AgentError extends Error {
     });
   }
 }
+
+/** A connection was there and broke off: asked again, the same question may well be answered. */
+export class BrokenConnection extends AgentError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('RegistryUnreachable', message, options);
+  }
+}

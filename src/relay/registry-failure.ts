@@ -1,4 +1,4 @@
-import { AgentError } from '#core/reason';
+import { AgentError, BrokenConnection } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 
 /** What a registry said instead of an answer. */
@@ -75,11 +75,16 @@ function toWords(body: string): string {
 const DISTRUST =
   /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH)/;
 
+/** The other side had taken the connection, and let it go. */
+const BROKEN = /^(?:ECONNRESET|EPIPE)$/;
+
 /** What it means that a registry could not be spoken to. */
 export function toNetworkFailure(error: unknown, address: string): AgentError {
   if (error instanceof AgentError) return error;
   const { code, message = '' } = Object(error) as { code?: unknown; message?: string };
   const words = message === '' ? String(code) : message;
+  const told = words.includes(address) ? words : `${address}: ${words}`;
+  if (BROKEN.test(String(code))) return new BrokenConnection(told, { cause: error });
   const reason = DISTRUST.test(String(code)) ? 'RegistryUntrusted' : 'RegistryUnreachable';
-  return new AgentError(reason, words.includes(address) ? words : `${address}: ${words}`, { cause: error });
+  return new AgentError(reason, told, { cause: error });
 }

@@ -40,6 +40,8 @@ const MAX_SILENCE_MS = 60_000;
 const IN_THE_WAY_MS = 15_000;
 /** How often to look whether that is so. */
 const LOOK_MS = 1000;
+/** Whoever sent so much before the connection broke is asked for the rest at once. */
+const AMPLE_BYTES = 65_536;
 /** Connections in a row that break before they come to a byte that is new. */
 const MAX_VAIN_SKIPS = 3;
 
@@ -69,7 +71,7 @@ export async function* fetchSteadily(
   let failedMs: number | undefined;
   while (progress.atByte < sizeBytes) {
     progress.isNew = false;
-    const heardMs = progress.heardMs;
+    const { heardMs, atByte } = progress;
     let failure: AgentError;
     try {
       yield* fetchOnce(fetch, surroundings, progress);
@@ -91,7 +93,8 @@ export async function* fetchSteadily(
       nowMs - failedMs >= patienceMs ||
       (silentMs >= IN_THE_WAY_MS && fetch.isInTheWay?.() === true);
     if (FINAL.has(failure.reason) || isOver || vainSkips >= MAX_VAIN_SKIPS) throw failure;
-    const delayMs = backoffMs(failures, RETRY, clock.random());
+    const isAmple = progress.atByte - atByte >= AMPLE_BYTES;
+    const delayMs = isAmple ? 0 : backoffMs(failures, RETRY, clock.random());
     const askedMs = failure instanceof BusyRegistry ? Math.min(failure.retryAfterMs, MAX_RETRY_AFTER_MS) : 0;
     await clock.sleep(Math.max(delayMs, askedMs), asking);
     asking.throwIfAborted();

@@ -105,6 +105,24 @@ describe('a blob', () => {
     expect(delays).toContain(37_000);
   });
 
+  test('is asked for at once where much of it came before the link broke, and later where little did', async () => {
+    const site = await startSite();
+    const cuts = [1_000_000, 65_536, 65_535, 1];
+    site.faults.cutAfterBytes = () => cuts.shift() ?? Infinity;
+    const delays: number[] = [];
+    const clock = {
+      ...systemClock,
+      random: () => 0,
+      sleep(delayMs: number, signal: AbortSignal) {
+        // Of connections that are silent.
+        if (delayMs < 15_000) delays.push(delayMs);
+        return systemClock.sleep(delayMs >= 15_000 ? delayMs : 0, signal);
+      },
+    };
+    expect((await drain(makeBlobs({ clock }).read(toRead(site, BLOB)))).equals(BLOB)).toBe(true);
+    expect(delays).toEqual([0, 0, 500, 500]);
+  });
+
   test('never completes with a wrong byte', async () => {
     const site = await startSite();
     site.faults.corruptByte = 1_234_567;
