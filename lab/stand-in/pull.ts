@@ -12,7 +12,8 @@ export type Tell = (line: {
 /** What {@link pullImage} takes. */
 export interface PullOptions {
   readonly session: RegistrySession;
-  readonly tagOrDigest: string;
+  /** Of the index or the manifest. */
+  readonly digest: string;
   readonly platform: { readonly os: string; readonly architecture: string };
   /** Layers that are here or on their way, by digest: one that two images share comes once. */
   readonly layers: Map<string, Promise<void>>;
@@ -28,9 +29,8 @@ interface Manifest {
 }
 
 /** Fetches manifest, configuration and layers, as an engine does, and keeps none of them. */
-export async function pullImage(options: PullOptions): Promise<{ image: HeldImage; digest: string }> {
-  const { session, platform, tell } = options;
-  const { digest } = await session.resolve(options.tagOrDigest);
+export async function pullImage(options: PullOptions): Promise<HeldImage> {
+  const { session, digest, platform, tell } = options;
   const top = (await session.fetchJson('manifests', digest)) as Manifest;
   const { config, layers = [] } = await choose(session, top, platform);
   if (config === undefined) throw new Refusal(500, 'unsupported manifest media type');
@@ -43,7 +43,7 @@ export async function pullImage(options: PullOptions): Promise<{ image: HeldImag
   await Promise.all(layers.map((layer) => fetchLayer(layer, options)));
   tell({ status: `Digest: ${digest}` });
   const sizeBytes = layers.reduce((sum, { size }) => sum + size, 0);
-  return { image: { ...found, id: config.digest, sizeBytes }, digest };
+  return { ...found, id: config.digest, sizeBytes };
 }
 
 async function choose(

@@ -192,12 +192,12 @@ async function pull({ state, request, response, query, signal }: Call): Promise<
   const { address, repository, tagOrDigest } = split(name);
   const session = await openSession(address, readAccount(request), { repository, signal });
   // As the engine: what is refused before anything begins has a status of its own.
-  await session.resolve(tagOrDigest);
+  const { digest } = await session.resolve(tagOrDigest);
   response.writeHead(200, { 'content-type': 'application/json' });
   const [os, architecture] = query.get('platform')?.split('/') ?? [];
-  const { image, digest } = await pullImage({
+  const image = await pullImage({
     session,
-    tagOrDigest,
+    digest,
     platform: os === undefined || architecture === undefined ? OWN_PLATFORM : { os, architecture },
     layers: state.layers,
     inPlace: state.inPlace,
