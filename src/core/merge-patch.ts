@@ -46,6 +46,8 @@ const PROGRESS_KEYS: ReadonlySet<string> = new Set([
   'downloadedBytes',
   'totalBytes',
   'etaSeconds',
+  // Alone: why it waits, in other words.
+  'message',
 ]);
 
 /** Whether a patch of the reported document holds anything but progress. */

@@ -93,6 +93,8 @@ it.each([
   ['{"images":{"a":{"percent":5}}}', false],
   ['{"images":{"a":{"percent":5,"downloadedBytes":1,"totalBytes":2}},"summary":{"etaSeconds":3}}', false],
   ['{"summary":{"etaSeconds":null}}', false],
+  ['{"images":{"a":{"message":"Waits for the login."}}}', false],
+  ['{"images":{"a":{"message":"no","attempts":2}}}', true],
   ['{"images":{"a":{"percent":5,"phase":"Pulled"}}}', true],
   ['{"images":{"a":null}}', true],
   ['{"images":{"percent":null}}', false],
