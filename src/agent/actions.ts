@@ -116,11 +116,11 @@ export function createActions(deps: ActionDeps): Actions {
         return { kind: 'accepted', ...(credential === undefined ? {} : { credential: credential.name }) };
       } catch (error) {
         const failure = AgentError.of(error);
-        if (failure.reason !== 'Unauthorized') return { kind: 'failed', ...toFailure(failure) };
+        if (failure.reason !== 'Unauthorized') return toFailedLogin(failure);
         refusal ??= failure;
       }
     }
-    return { kind: 'failed', ...toFailure(refusal ?? new AgentError('Unknown', 'no credential was tried')) };
+    return toFailedLogin(refusal ?? new AgentError('Unknown', 'no credential was tried'));
   }
 
   async function check(name: string): Promise<void> {
@@ -159,7 +159,10 @@ export function createActions(deps: ActionDeps): Actions {
         before === undefined || before.key !== key
           ? await measures.measure(spec, access, stopped.signal)
           : await measures.size(spec, access, before, stopped.signal);
-      if (known !== undefined && isCurrent()) deps.book.contents.set(name, known);
+      // Where the engine is to pull it, nothing was asked.
+      if (known === undefined) return book.takeUnheard(deps.book, access.address);
+      book.takeHeard(deps.book, access.address);
+      if (isCurrent()) deps.book.contents.set(name, known);
     } catch (error) {
       const failure = AgentError.of(error);
       if (!isCurrent() || outcomes.isRefusalOutdated(deps.book, name, failure, access.credential)) return;
@@ -217,6 +220,8 @@ export function createActions(deps: ActionDeps): Actions {
     measures,
     running: { pulls: pulls.running, ...sets, measures: measuring, refusals },
     start(action) {
+      // Until when others wait for the first answer decides when to look again.
+      if (isQuestion(action) && book.takeAsked(deps.book, action.name, toMoment())) deps.ring();
       switch (action.kind) {
         case 'login':
           return run(sets.logins, action.registry, () => login(action.registry));
@@ -248,13 +253,18 @@ export function createActions(deps: ActionDeps): Actions {
   };
 }
 
+/** Whether a registry is asked for an image. */
+const isQuestion = (action: Action): action is Extract<Action, { kind: 'check' | 'measure' | 'pull' }> =>
+  action.kind === 'check' || action.kind === 'measure' || action.kind === 'pull';
+
 /** Whether a login is worth a line: one that succeeds again is told by whoever told of the failure. */
 const hasChanged = (
   before: Login,
   { credential }: Pick<Login & { kind: 'accepted' }, 'credential'>,
 ): boolean => before.kind === 'unknown' || (before.kind === 'accepted' && before.credential !== credential);
 
-const toFailure = ({ reason, message }: AgentError): { reason: AgentError['reason']; message: string } => ({
+const toFailedLogin = ({ reason, message }: AgentError): LoginOutcome => ({
+  kind: 'failed',
   reason,
   message,
 });

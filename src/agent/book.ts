@@ -5,6 +5,7 @@ import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
 import { findImage } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
+import { OPEN, toAloneUntilMs } from '#core/opening';
 import { toRepository } from '#core/reference';
 import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
@@ -28,6 +29,8 @@ export interface Book {
   /** The same, of the pulls that were in flight when the module was killed, until the engine is seen. */
   readonly inherited: Map<string, Claim>;
   readonly stalledAddresses: Set<string>;
+  /** How far registries are begun with, by address: since the desired properties changed. */
+  readonly openings: Map<string, number>;
   /** What images hold that are to be pulled, by name, where that was asked. */
   readonly contents: Map<string, KnownContent>;
 }
@@ -46,6 +49,7 @@ export function createBook(): Book {
     claimed: new Map(),
     inherited: new Map(),
     stalledAddresses: new Set(),
+    openings: new Map(),
     contents: new Map(),
   };
 }
@@ -56,7 +60,10 @@ export function createBook(): Book {
  */
 export function takeDesired(book: Book, desired: DesiredState, nowMs: number, isChanged = true): void {
   book.desired = desired;
-  if (isChanged) book.generation += 1;
+  if (isChanged) {
+    book.generation += 1;
+    book.openings.clear();
+  }
   const images = new Map<string, ImageRecord>();
   const latestMs = nowMs + desired.settings.retryMaxSeconds * 1000;
   for (const image of desired.images.values()) {
@@ -153,12 +160,35 @@ export function shiftTimes(book: Book, byMs: number): void {
     (image) => record.shifted(image, byMs),
   );
   for (const [name, registry] of book.registries) book.registries.set(name, shiftedRegistry(registry, byMs));
+  for (const [address, untilMs] of book.openings) {
+    if (untilMs !== OPEN) book.openings.set(address, untilMs + byMs);
+  }
 }
 
 /** The specification of a desired image without fault. */
 export function toSpec(book: Book, name: string): ImageSpec | undefined {
   const image = book.desired?.images.get(name);
   return image?.kind === 'image' ? image.spec : undefined;
+}
+
+/** A registry is asked for an image. @returns whether that is the first question, and others wait for its answer */
+export function takeAsked(book: Book, name: string, { nowMs, random }: Moment): boolean {
+  const address = toSpec(book, name)?.reference.registry;
+  if (address === undefined || book.openings.has(address)) return false;
+  book.openings.set(address, toAloneUntilMs(nowMs, random));
+  return true;
+}
+
+/** A registry answered, whatever it said. @returns whether others wait for that */
+export function takeHeard(book: Book, address: string): boolean {
+  if (book.openings.get(address) === OPEN) return false;
+  book.openings.set(address, OPEN);
+  return true;
+}
+
+/** What a registry was asked first ended without an answer: the next question goes alone too. */
+export function takeUnheard(book: Book, address: string): void {
+  if (book.openings.get(address) !== OPEN) book.openings.delete(address);
 }
 
 /** Remembers references that this module brought for an image: they are its to clean up. */

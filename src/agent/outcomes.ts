@@ -1,4 +1,4 @@
-import { toSpec, updateAll } from '#agent/book';
+import { takeHeard, takeUnheard, toSpec, updateAll } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { PulledImage, RemoteManifest } from '#agent/ports';
 import type { Credential, ImageSpec } from '#core/desired-state';
@@ -24,6 +24,15 @@ const SUSPICIOUS: ReadonlySet<FailureReason> = new Set([
   'RegistryError',
 ]);
 
+/** Failures of registries that did not answer, or would rather not have been asked. */
+const SILENT: ReadonlySet<FailureReason> = new Set([
+  'RegistryUnreachable',
+  'RegistryError',
+  'RateLimited',
+  'Stalled',
+  'EngineUnavailable',
+]);
+
 /** A pull ended well. */
 export function takePulled(
   book: Book,
@@ -35,6 +44,7 @@ export function takePulled(
   const before = book.images.get(name);
   if (spec === undefined || before === undefined) return;
   book.stalledAddresses.delete(spec.reference.registry);
+  takeHeard(book, spec.reference.registry);
   book.contents.delete(name);
   book.images.set(name, record.pulled(before, pulled, moment));
 }
@@ -45,6 +55,7 @@ export function takeCancelled(book: Book, name: string, cause: CancelCause, mome
   const spec = toSpec(book, name);
   if (before === undefined || spec === undefined) return;
   const { settings } = book.desired ?? {};
+  takeUnheard(book, spec.reference.registry);
   if (cause === 'Stalled') {
     book.stalledAddresses.add(spec.reference.registry);
     const message = `No progress for ${settings?.stallTimeoutSeconds ?? 0} s (stallTimeoutSeconds).`;
@@ -64,6 +75,7 @@ export function takeFailed(book: Book, name: string, error: AgentError, moment: 
     name,
     record.failed(before, { reason, message }, moment, FAILURES[reason].retry !== 'never'),
   );
+  takeWord(book, name, reason);
   suspect(book, name, reason);
 }
 
@@ -78,6 +90,7 @@ export function takeManifest(
   const before = book.images.get(name);
   const spec = toSpec(book, name);
   if (before === undefined || spec === undefined) return;
+  takeHeard(book, spec.reference.registry);
   if (before.failure === undefined) {
     book.images.set(name, record.checked(before, digest, moment));
     return;
@@ -103,6 +116,7 @@ export function takeCheckFailed(book: Book, name: string, error: AgentError, mom
     return;
   }
   book.images.set(name, record.checkFailed(before, moment));
+  takeWord(book, name, error.reason);
   suspect(book, name, error.reason);
 }
 
@@ -141,6 +155,14 @@ export function isRefusalOutdated(
   const registry = toSpec(book, name)?.registry;
   const login = registry === undefined ? undefined : book.registries.get(registry)?.login;
   return reason === 'Unauthorized' && login?.kind === 'accepted' && login.credential !== used?.name;
+}
+
+/** What a failure says of how the registry is begun with. */
+function takeWord(book: Book, name: string, reason: FailureReason): void {
+  const address = toSpec(book, name)?.reference.registry;
+  if (address === undefined) return;
+  if (SILENT.has(reason)) takeUnheard(book, address);
+  else takeHeard(book, address);
 }
 
 const isSuspicious = ({ failure }: ImageRecord): boolean =>

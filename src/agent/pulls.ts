@@ -117,6 +117,7 @@ export function createPullTable({
         const before = progress.advances;
         progress = foldLayer(progress, layerId, event);
         if (progress.advances > before) advancedMs = clock.steadyMs();
+        if (book.takeHeard(state, spec.reference.registry)) ring();
         // Another one may begin.
         if (event.kind === 'downloaded' && isFetched(progress)) ring();
         // The engine writes many lines a second.

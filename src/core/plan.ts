@@ -1,10 +1,10 @@
-import type { DesiredImage, ImageSpec } from '#core/desired-state';
-import { toKeptBytes } from '#core/disk-need';
+import type { DesiredImage } from '#core/desired-state';
 import { toImageKey } from '#core/image-record';
 import { judge, toCourt } from '#core/judge';
 import type { Court, Judgement } from '#core/judge';
+import { planQuestions, toQuestionTimes } from '#core/plan-questions';
 import { nextClosingMs, nextOpeningMs } from '#core/pull-window';
-import { formatReference, formatTagged } from '#core/reference';
+import { formatReference } from '#core/reference';
 import { planRelayNames, planRemovals } from '#core/retention';
 import { toLoginDueMs } from '#core/registry-record';
 import type { Action, CancelCause, RunningPull, Standing, World } from '#core/world';
@@ -22,15 +22,6 @@ export interface Plan {
   readonly wakeAtMs?: number;
 }
 
-/** Manifest requests in flight at once; they are small, and the registry may stand at the end of a poor link. */
-const MAX_CONCURRENT_CHECKS = 4;
-
-/** Through the relay a registry that sends nothing for so long keeps its places from no other registry. */
-const SILENCE_MS = 15_000;
-
-/** A registry that takes longer to say what an image holds keeps no other image from being pulled. */
-const MEASURE_GRACE_MS = 2000;
-
 /**
  * Decides everything at once. Pure: the same world gives the same plan.
  *
@@ -46,9 +37,7 @@ export function plan(world: World): Plan {
     ...cancels,
     ...planLogins(world),
     ...planTags(judgements),
-    ...planChecks(judgements, world),
-    ...planMeasures(judgements, world),
-    ...(cancels.length > 0 || isCancelling(world) ? [] : planPulls(judgements, court)),
+    ...planQuestions(judgements, court, cancels.length === 0 && !isCancelling(world)),
     ...planRemovals(world),
     ...planRelayNames(world, (name) => judgements.get(name)?.standing.phase === 'Pulled'),
   ];
@@ -129,116 +118,15 @@ function planTags(judgements: ReadonlyMap<string, Judgement>): Action[] {
   return actions;
 }
 
-function planChecks(judgements: ReadonlyMap<string, Judgement>, { running }: World): Action[] {
-  const actions: Action[] = [];
-  for (const [name, { want }] of judgements) {
-    if (running.checks.size + actions.length >= MAX_CONCURRENT_CHECKS) break;
-    if (want?.kind === 'check') actions.push({ kind: 'check', name });
-  }
-  return actions;
-}
-
-/** What images hold is asked in the order in which they are pulled. */
-function planMeasures(judgements: ReadonlyMap<string, Judgement>, world: World): Action[] {
-  const free = Math.max(MAX_CONCURRENT_CHECKS - world.running.measures.size, 0);
-  return toCandidates(judgements, 'measure', world)
-    .slice(0, free)
-    .map(({ name }) => ({ kind: 'measure', name }));
-}
-
-/** Desired images of which something is wanted, higher priority first, then by name. */
-function toCandidates(
-  judgements: ReadonlyMap<string, Judgement>,
-  kind: 'measure' | 'pull',
-  { desired }: World,
-): readonly { readonly name: string; readonly spec: ImageSpec }[] {
-  const wanted: { readonly name: string; readonly spec: ImageSpec }[] = [];
-  for (const [name, { want }] of judgements) {
-    const image = want?.kind === kind ? desired.images.get(name) : undefined;
-    if (image?.kind === 'image') wanted.push(image);
-  }
-  return wanted.toSorted((a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1));
-}
-
-/** Until when pulls wait for what is being asked of registries: a moment, so that they begin in the right order. */
-const toHoldEndMs = ({ running }: World): number =>
-  Math.max(...[...running.measures.values()].map((startedAtMs) => startedAtMs + MEASURE_GRACE_MS), 0);
-
-function planPulls(judgements: ReadonlyMap<string, Judgement>, world: Court): Action[] {
-  const { running, desired, stalledAddresses } = world;
-  const isStalled = (spec: ImageSpec): boolean => stalledAddresses.has(spec.reference.registry);
-  if (toHoldEndMs(world) > world.nowMs) return [];
-  const candidates = toCandidates(judgements, 'pull', world);
-  const healthy = candidates.filter(({ spec }) => !isStalled(spec));
-  // A registry that let a pull stall gets one place, and only while no other registry has something to do.
-  const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);
-  const pulling = new Set([...running.pulls.values()].flatMap(({ reference }) => toTargets(reference)));
-  const actions: Action[] = [];
-  const busyBefore = new Map<string, number>();
-  let begun = 0;
-  let askable = MAX_CONCURRENT_CHECKS - running.measures.size;
-  let { spareBytes } = world;
-  for (const { name, spec } of eligible) {
-    const { registry } = spec.reference;
-    const before = busyBefore.get(registry) ?? toBusy(registry, world);
-    busyBefore.set(registry, before);
-    const busy = before + begun;
-    if (busy >= desired.settings.maxConcurrentPulls) continue;
-    const targets = toTargets(spec.reference);
-    if (targets.some((target) => pulling.has(target))) continue;
-    const { diskBytes = 0, ampleBytes = 0, missing = [] } = world.contents.get(name) ?? {};
-    const keptBytes = toKeptBytes(missing, world.keptBytes);
-    if (ampleBytes > spareBytes + keptBytes) {
-      // Beside what begins with it the disk is tight.
-      if (askable > 0 && !running.measures.has(name)) {
-        askable -= 1;
-        actions.push({ kind: 'measure', name });
-      }
-      continue;
-    }
-    if (diskBytes > spareBytes + keptBytes) continue;
-    spareBytes -= diskBytes - keptBytes;
-    begun += 1;
-    for (const target of targets) pulling.add(target);
-    actions.push({ kind: 'pull', name });
-  }
-  return actions;
-}
-
-/**
- * Places that an image of a registry finds taken. What only unpacks holds none, for as many pulls as there are places, so
- * that the link does not rest meanwhile. Those of another registry that sends nothing through the relay do not count: the
- * relay has the engine let go of it.
- */
-function toBusy(registry: string, { running, nowMs, desired }: World): number {
-  const isSilent = (pull: RunningPull): boolean =>
-    pull.reference.registry !== registry &&
-    pull.transport === 'relay' &&
-    nowMs >= pull.advancedAtMs + SILENCE_MS;
-  const busy = [...running.pulls.values()].filter((pull) => !isSilent(pull));
-  const fetching = busy.filter(({ isFetched }) => !isFetched).length;
-  return Math.max(fetching, busy.length - desired.settings.maxConcurrentPulls);
-}
-
-/** The names that a pull writes: two pulls of one name wait for each other. */
-const toTargets = (reference: ImageSpec['reference']): string[] => [
-  formatReference(reference),
-  formatTagged(reference) ?? formatReference(reference),
-];
-
 function* toWakeTimes(judgements: readonly Judgement[], world: World): Generator<number> {
   const { running, registries, nowMs } = world;
   const { stallTimeoutSeconds, pullTimeoutSeconds } = world.desired.settings;
   for (const { wakeAtMs } of judgements) if (wakeAtMs !== undefined) yield wakeAtMs;
-  const isSomebodyWaiting = judgements.some(({ want }) => want?.kind === 'pull');
-  const holdEndMs = toHoldEndMs(world);
-  if (holdEndMs > nowMs) yield holdEndMs;
+  yield* toQuestionTimes(judgements, world);
   for (const pull of running.pulls.values()) {
     if (pull.isCancelling) continue;
     yield pull.advancedAtMs + stallTimeoutSeconds * 1000;
     yield pull.startedAtMs + pullTimeoutSeconds * 1000;
-    const silentAtMs = pull.advancedAtMs + SILENCE_MS;
-    if (isSomebodyWaiting && pull.transport === 'relay' && silentAtMs > nowMs) yield silentAtMs;
   }
   const { pullWindow: window } = world.desired.settings;
   if (window !== undefined && window.outsideBytesPerSecond > 0 && world.isRelayOn) {

@@ -1,6 +1,7 @@
 import type { DesiredState } from '#core/desired-state';
 import type { KnownContent } from '#core/image-content';
 import type { ImageRecord } from '#core/image-record';
+import type { Openings } from '#core/opening';
 import type { EngineContent, ListedImage } from '#core/presence';
 import type { FailureReason, WaitingReason } from '#core/reason';
 import type { Reference } from '#core/reference';
@@ -23,6 +24,8 @@ export interface World {
   readonly running: Running;
   /** Addresses of registries from which a pull stalled and none has come since. */
   readonly stalledAddresses: ReadonlySet<string>;
+  /** How far registries are begun with since the desired properties changed. */
+  readonly openings: Openings;
   /** References that this module pulled or tagged, and the name that each was listed under. */
   readonly owned: ReadonlyMap<string, string>;
   /** Whether images can go through the relay at all. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AgentError } from '#core/reason';
 import { createFakeEngine } from '#test/fakes/fake-engine';
 import { ADDRESS, startStage } from './stage.ts';
+import type { Stage } from './stage.ts';
 
 const CAMERA = `${ADDRESS}/acme/camera:1`;
 
@@ -50,6 +51,73 @@ describe('a first rollout', () => {
     const before = hub.patches.length;
     await clock.advance(30 * 60_000);
     expect(hub.patches.slice(before)).toEqual([]);
+  });
+});
+
+describe('a registry that a whole fleet may be asking', () => {
+  const images = { a: 'acme/a:1', b: 'acme/b:1', c: 'acme/c:1' };
+  const started = ({ engine }: Stage): string[] =>
+    engine.calls.filter((call) => call.startsWith('pull ')).map((call) => call.split('/').at(-1) ?? '');
+
+  it('is asked for one image first, and for the others when it has answered', async () => {
+    const stage = startStage();
+    for (const name of Object.keys(images)) stage.engine.serve(`${ADDRESS}/acme/${name}:1`);
+    await stage.desire(images);
+    expect(started(stage)).toHaveLength(1);
+    stage.engine.pulls[0]?.layer('base', { kind: 'waiting' });
+    await stage.clock.advance(1000);
+    expect(started(stage)).toHaveLength(3);
+  });
+
+  it.each([
+    [0, 2000],
+    [0.5, 6000],
+    [0.999, 9992],
+  ])('that takes its time is asked for the others after 2 to 10 s (%d)', async (random, delayMs) => {
+    const stage = startStage({ random });
+    for (const name of Object.keys(images)) stage.engine.serve(`${ADDRESS}/acme/${name}:1`);
+    await stage.desire(images);
+    await stage.clock.advance(delayMs - 1001);
+    expect(started(stage)).toHaveLength(1);
+    await stage.clock.advance(2);
+    expect(started(stage)).toHaveLength(3);
+  });
+
+  it.each(['RegistryUnreachable', 'RegistryError', 'RateLimited'] as const)(
+    'and answers %s is asked for one image again',
+    async (reason) => {
+      const stage = startStage();
+      for (const name of Object.keys(images)) stage.engine.serve(`${ADDRESS}/acme/${name}:1`);
+      await stage.desire(images);
+      stage.engine.pulls[0]?.fail(new AgentError(reason, 'not now'));
+      await stage.clock.advance(1000);
+      expect(started(stage)).toHaveLength(2);
+    },
+  );
+
+  it('and does not have the first image is asked for all others', async () => {
+    const stage = startStage();
+    await stage.desire(images);
+    await stage.clock.advance(1000);
+    expect(started(stage)).toHaveLength(3);
+  });
+
+  it('is begun with anew when the desired properties change, and not for the clock that is set', async () => {
+    const stage = startStage();
+    for (const name of [...Object.keys(images), 'd', 'e']) stage.engine.serve(`${ADDRESS}/acme/${name}:1`);
+    // Nobody compares them.
+    const pullPolicy = 'if-not-present';
+    const kept = { a: { image: 'acme/a:1', pullPolicy }, b: { image: 'acme/b:1', pullPolicy } };
+    stage.engine.pullsFinishAtOnce = true;
+    await stage.desire(kept);
+    await stage.clock.advance(5000);
+    stage.engine.pullsFinishAtOnce = false;
+    await stage.desire({ ...kept, d: 'acme/d:1', e: 'acme/e:1' });
+    stage.clock.jump(-86_400_000);
+    await stage.clock.advance(999);
+    expect(started(stage)).toHaveLength(3);
+    await stage.clock.advance(2);
+    expect(started(stage)).toHaveLength(4);
   });
 });
 

@@ -33,10 +33,11 @@ describe('the log of a rollout', () => {
       'info login succeeded',
       'info plan',
       'info image pulled',
+      'info plan',
       'warn image not pulled; will retry',
       'warn rollout 1: 1 of 2 images ready after 0 s, 1.0 MB, 1 retry; failed: gate (NotFound)',
     ]);
-    expect(fieldsOf(stage, 'plan')).toEqual({ now: 'pull camera, gate' });
+    expect(fieldsOf(stage, 'plan')).toEqual({ now: 'pull gate' });
     expect(fieldsOf(stage, 'image not pulled; will retry')).toMatchObject({
       image: 'gate',
       reference: `${ADDRESS}/acme/gate:1`,

@@ -308,7 +308,7 @@ describe('before the first byte', () => {
     stage.relay.fetchContent = (question) =>
       question.reference.repository === 'acme/gate' ? never(question.signal) : fetchContent(question);
     await stage.desire({ camera: CAMERA, gate: { image: GATE, priority: 1 } });
-    await stage.clock.advance(2000);
+    await stage.clock.advance(3000);
     expect(stage.phases()).toEqual({ camera: 'Pulled', gate: 'Waiting Queued' });
   });
 

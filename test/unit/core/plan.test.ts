@@ -3,6 +3,7 @@ import type { PullWindow } from '#core/pull-window';
 import type { ImageSpec } from '#core/desired-state';
 import type { KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
+import { OPEN } from '#core/opening';
 import { formatAction, plan } from '#core/plan';
 import type { ListedImage } from '#core/presence';
 import type { Route } from '#core/route';
@@ -409,6 +410,41 @@ const ROWS: readonly Row[] = [
     listed: ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => listed(toSpec(name), digestOf('a'), name)),
     actions: ['check a', 'check b', 'check c', 'check d'],
   },
+  {
+    when: 'nobody was asked yet for these desired properties: each registry is asked for one image',
+    specs: { a: CAMERA, b: GATE, c: other(GATE, '10.0.0.9:5000'), d: other(CAMERA, '10.0.0.9:5000') },
+    world: { openings: new Map() },
+    actions: ['pull a', 'pull c'],
+    wakeInMs: 600_000,
+  },
+  {
+    when: 'the first image of a registry is not answered for: the others wait a few seconds',
+    specs: { a: CAMERA, b: GATE, c: other(GATE, '10.0.0.9:5000') },
+    pulls: { a: {}, c: {} },
+    world: {
+      openings: new Map([
+        [ADDRESS, NOW_MS + 4000],
+        ['10.0.0.9:5000', OPEN],
+      ]),
+    },
+    actions: [],
+    standings: { a: 'Pulling', b: 'Waiting Queued', c: 'Pulling' },
+    wakeInMs: 4000,
+  },
+  {
+    when: 'the first image of a registry is not answered for in time: the others begin',
+    specs: { a: CAMERA, b: GATE, c: toSpec('c') },
+    pulls: { a: {} },
+    world: { openings: new Map([[ADDRESS, NOW_MS]]) },
+    actions: ['pull b', 'pull c'],
+  },
+  {
+    when: 'nobody was asked yet for these desired properties: one tag is compared',
+    specs: { a: toSpec('a'), b: toSpec('b') },
+    listed: ['a', 'b'].map((name) => listed(toSpec(name), digestOf('a'), name)),
+    world: { openings: new Map() },
+    actions: ['check a'],
+  },
 ];
 
 /** Rows about images that come, or may come, through the relay. */
@@ -453,6 +489,12 @@ const RELAY_ROWS: readonly Row[] = [
     world: ON,
     actions: ['measure b', 'measure a'],
     standings: { a: 'Waiting Queued', b: 'Waiting Queued' },
+  },
+  {
+    when: 'nobody was asked yet for these desired properties: it is asked what one image holds',
+    specs: { a: A, b: B },
+    world: { ...ON, openings: new Map() },
+    actions: ['measure b'],
   },
   {
     when: 'nobody has decided yet how images come: it is asked too',

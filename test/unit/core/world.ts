@@ -2,6 +2,7 @@ import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { DesiredImage, DesiredRegistry, ImageSpec, Settings } from '#core/desired-state';
 import { toRecord } from '#core/image-record';
 import type { ImageRecord } from '#core/image-record';
+import { OPEN } from '#core/opening';
 import { toImageIndex } from '#core/presence';
 import type { ListedImage } from '#core/presence';
 import { formatRepository } from '#core/reference';
@@ -129,6 +130,7 @@ export function toWorld(scene: Scene): World {
     freeBytes: undefined,
     running: { ...IDLE, pulls: running },
     stalledAddresses: new Set(),
+    openings: new Map([[PLANT.address, OPEN]]),
     isRelayOn: false,
     routes: new Map(),
     contents: new Map(),

@@ -1,0 +1,161 @@
+import type { ImageSpec } from '#core/desired-state';
+import { toKeptBytes } from '#core/disk-need';
+import type { Court, Judgement } from '#core/judge';
+import { createDoor } from '#core/opening';
+import { formatReference, formatTagged } from '#core/reference';
+import type { Action, RunningPull, World } from '#core/world';
+
+/** What registries are asked now: whose turn it is, and how much at once. */
+
+/** By the name of the image. */
+export type Judgements = ReadonlyMap<string, Judgement>;
+
+/** Whether a registry may be asked one more question. */
+type Door = ReturnType<typeof createDoor>;
+
+/** An image of which something is wanted. */
+interface Candidate {
+  readonly name: string;
+  readonly spec: ImageSpec;
+}
+
+/** Manifest requests in flight at once; they are small, and the registry may stand at the end of a poor link. */
+const MAX_CONCURRENT_CHECKS = 4;
+
+/** Through the relay a registry that sends nothing for so long keeps its places from no other registry. */
+const SILENCE_MS = 15_000;
+
+/** A registry that takes longer to say what an image holds keeps no other image from being pulled. */
+const MEASURE_GRACE_MS = 2000;
+
+/** What begins at registries: tags are compared, contents asked for, and the free places filled with pulls. */
+export function planQuestions(judgements: Judgements, court: Court, mayPull: boolean): Action[] {
+  const admit = createDoor(court.openings, court.nowMs);
+  return [
+    ...planChecks(judgements, court, admit),
+    ...planMeasures(judgements, court, admit),
+    ...(mayPull ? planPulls(judgements, court, admit) : []),
+  ];
+}
+
+/** When time alone lets more begin, milliseconds since 1970. */
+export function* toQuestionTimes(judgements: Iterable<Judgement>, world: World): Generator<number> {
+  const { running, openings, nowMs } = world;
+  const holdEndMs = toHoldEndMs(world);
+  if (holdEndMs > nowMs) yield holdEndMs;
+  for (const aloneUntilMs of openings.values()) if (aloneUntilMs > nowMs) yield aloneUntilMs;
+  for (const { want } of judgements) {
+    if (want?.kind !== 'pull') continue;
+    for (const { isCancelling, transport, advancedAtMs } of running.pulls.values()) {
+      const silentAtMs = advancedAtMs + SILENCE_MS;
+      if (!isCancelling && transport === 'relay' && silentAtMs > nowMs) yield silentAtMs;
+    }
+    return;
+  }
+}
+
+function planChecks(judgements: Judgements, world: World, admit: Door): Action[] {
+  const actions: Action[] = [];
+  for (const { name, spec } of toWanted(judgements, 'check', world)) {
+    if (world.running.checks.size + actions.length >= MAX_CONCURRENT_CHECKS) break;
+    if (admit(spec.reference.registry)) actions.push({ kind: 'check', name });
+  }
+  return actions;
+}
+
+/** What images hold is asked in the order in which they are pulled. */
+function planMeasures(judgements: Judgements, world: World, admit: Door): Action[] {
+  const actions: Action[] = [];
+  for (const { name, spec } of toCandidates(judgements, 'measure', world)) {
+    if (world.running.measures.size + actions.length >= MAX_CONCURRENT_CHECKS) break;
+    if (admit(spec.reference.registry)) actions.push({ kind: 'measure', name });
+  }
+  return actions;
+}
+
+/** Desired images of which something is wanted, higher priority first, then by name. */
+function toCandidates(...wanted: Parameters<typeof toWanted>): readonly Candidate[] {
+  return toWanted(...wanted).toSorted(
+    (a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1),
+  );
+}
+
+/** The same by name. */
+function toWanted(
+  judgements: Judgements,
+  kind: 'check' | 'measure' | 'pull',
+  { desired }: World,
+): readonly Candidate[] {
+  const wanted: Candidate[] = [];
+  for (const [name, { want }] of judgements) {
+    const image = want?.kind === kind ? desired.images.get(name) : undefined;
+    if (image?.kind === 'image') wanted.push(image);
+  }
+  return wanted;
+}
+
+/** Until when pulls wait for what is being asked of registries: a moment, so that they begin in the right order. */
+const toHoldEndMs = ({ running }: World): number =>
+  Math.max(...[...running.measures.values()].map((startedAtMs) => startedAtMs + MEASURE_GRACE_MS), 0);
+
+function planPulls(judgements: Judgements, world: Court, admit: Door): Action[] {
+  const { running, desired, stalledAddresses } = world;
+  const isStalled = (spec: ImageSpec): boolean => stalledAddresses.has(spec.reference.registry);
+  if (toHoldEndMs(world) > world.nowMs) return [];
+  const candidates = toCandidates(judgements, 'pull', world);
+  const healthy = candidates.filter(({ spec }) => !isStalled(spec));
+  // A registry that let a pull stall gets one place, and only while no other registry has something to do.
+  const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);
+  const pulling = new Set([...running.pulls.values()].flatMap(({ reference }) => toTargets(reference)));
+  const actions: Action[] = [];
+  const busyBefore = new Map<string, number>();
+  let begun = 0;
+  let askable = MAX_CONCURRENT_CHECKS - running.measures.size;
+  let { spareBytes } = world;
+  for (const { name, spec } of eligible) {
+    const { registry } = spec.reference;
+    const before = busyBefore.get(registry) ?? toBusy(registry, world);
+    busyBefore.set(registry, before);
+    const busy = before + begun;
+    if (busy >= desired.settings.maxConcurrentPulls) continue;
+    const targets = toTargets(spec.reference);
+    if (targets.some((target) => pulling.has(target))) continue;
+    const { diskBytes = 0, ampleBytes = 0, missing = [] } = world.contents.get(name) ?? {};
+    const keptBytes = toKeptBytes(missing, world.keptBytes);
+    if (ampleBytes > spareBytes + keptBytes) {
+      // Beside what begins with it the disk is tight.
+      if (askable > 0 && !running.measures.has(name)) {
+        askable -= 1;
+        actions.push({ kind: 'measure', name });
+      }
+      continue;
+    }
+    if (diskBytes > spareBytes + keptBytes || !admit(registry)) continue;
+    spareBytes -= diskBytes - keptBytes;
+    begun += 1;
+    for (const target of targets) pulling.add(target);
+    actions.push({ kind: 'pull', name });
+  }
+  return actions;
+}
+
+/**
+ * Places that an image of a registry finds taken. What only unpacks holds none, for as many pulls as there are places, so
+ * that the link does not rest meanwhile. Those of another registry that sends nothing through the relay do not count: the
+ * relay has the engine let go of it.
+ */
+function toBusy(registry: string, { running, nowMs, desired }: World): number {
+  const isSilent = (pull: RunningPull): boolean =>
+    pull.reference.registry !== registry &&
+    pull.transport === 'relay' &&
+    nowMs >= pull.advancedAtMs + SILENCE_MS;
+  const busy = [...running.pulls.values()].filter((pull) => !isSilent(pull));
+  const fetching = busy.filter(({ isFetched }) => !isFetched).length;
+  return Math.max(fetching, busy.length - desired.settings.maxConcurrentPulls);
+}
+
+/** The names that a pull writes: two pulls of one name wait for each other. */
+const toTargets = (reference: ImageSpec['reference']): string[] => [
+  formatReference(reference),
+  formatTagged(reference) ?? formatReference(reference),
+];
