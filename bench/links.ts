@@ -4,8 +4,11 @@ import type { RegistryFaults } from '#lab/registry/faults';
 /** How the lab's registry is reached, the same for every contender. */
 export interface Link {
   readonly name: string;
-  /** Made anew for each turn: what is counted begins anew with it. */
-  toFaults(): RegistryFaults;
+  /**
+   * Made anew for each turn: what is counted begins anew with it.
+   * @param round - from 0: in each one other connections are cut, the same ones for every contender
+   */
+  toFaults(round: number): RegistryFaults;
 }
 
 /** The kernel's netem is often not to be had, and would slow whatever else goes over loopback. */
@@ -17,6 +20,10 @@ export const LINKS: readonly [Link, ...Link[]] = [
   },
   {
     name: '100 ms more to each request, one connection in 50 cut',
-    toFaults: () => ({ ...NO_REGISTRY_FAULTS, latencyMs: 100, cutConnections: { every: 50 } }),
+    toFaults: (round) => ({
+      ...NO_REGISTRY_FAULTS,
+      latencyMs: 100,
+      cutConnections: { every: 50, first: 13 + 17 * round },
+    }),
   },
 ];

@@ -125,7 +125,7 @@ async function tryWays(trial: {
     for (const way of WAYS) {
       await scene.engine.removeAllImages();
       await settleDisk();
-      Object.assign(scene.registry.faults, link.toFaults());
+      Object.assign(scene.registry.faults, link.toFaults(round));
       const startedMs = performance.now();
       await pullAll(scene, way, images);
       const took = (performance.now() - startedMs) / 1000;

@@ -65,7 +65,7 @@ async function runTrial(trial: {
     for (const { name, pull } of contenders) {
       await scene.engine.removeAllImages();
       await settleDisk();
-      Object.assign(scene.registry.faults, link.toFaults());
+      Object.assign(scene.registry.faults, link.toFaults(round));
       const result = await pull({ scene, wanted });
       turns.get(name)?.push(result);
       console.error(`${set}, ${link.name}, round ${round + 1}: ${name} ${result.seconds.toFixed(2)} s`);

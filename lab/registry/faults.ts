@@ -1,3 +1,5 @@
+import type { CutPolicy } from './connection-cuts.ts';
+
 /** A blob's digest, or every blob. */
 export type BlobChoice = `sha256:${string}` | 'any';
 
@@ -35,7 +37,7 @@ export interface RegistryFaults {
    * One connection in so many breaks half-way through the first answer on it that the registry itself gives; the count
    * begins anew with each object that is set.
    */
-  cutConnections: { readonly every: number } | undefined;
+  cutConnections: CutPolicy | undefined;
   /** All answers for blobs break when they have sent so many bytes together since this was set: ascending. */
   cutBlobsAtBytes: readonly number[] | undefined;
   /** A connection that breaks is reset (RST), where else it is closed. */

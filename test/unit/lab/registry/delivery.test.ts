@@ -60,6 +60,14 @@ it('gives half an answer on each connection whose turn it is to break, and whole
   expect(received).toEqual([100_000, 100_000, 50_000, 100_000, 100_000, 50_000]);
 });
 
+it('begins with the connection that it is told to', async () => {
+  const { get } = await startShaped({ cutConnections: { every: 3, first: 2 } });
+  const received: number[] = [];
+  for (let turn = 0; turn < 5; turn += 1) received.push(await get());
+
+  expect(received).toEqual([100_000, 50_000, 100_000, 100_000, 50_000]);
+});
+
 it('breaks no connection later than on its first answer', async () => {
   const { get } = await startShaped({ cutConnections: { every: 2 } });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
