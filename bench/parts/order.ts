@@ -1,14 +1,16 @@
 import { startEngine } from '#lab/engine/engine';
 import type { LayerSpec } from '#lab/images/layer';
+import { pullByModule } from '../module-turn.ts';
 import { LINKS } from '../links.ts';
 import type { Link } from '../links.ts';
 import type { BenchOptions, Findings } from '../part.ts';
 import { pushImages, settleDisk, startScene } from '../scene.ts';
-import type { Scene } from '../scene.ts';
+import type { Scene, Wanted } from '../scene.ts';
 import { toRatios, toSpread } from '../statistics.ts';
 import { formatSpread } from '../table.ts';
 
-export const what = 'what the order of pulls and their number at once are worth, by the bare Engine API';
+export const what =
+  'what the order of pulls and their number at once are worth, by the bare Engine API and the module';
 export const isLong = true;
 
 interface Sized {
@@ -17,7 +19,7 @@ interface Sized {
   readonly sizeBytes: number;
 }
 
-/** An order, and how many pulls are in flight at most. */
+/** An order, and how many pulls are in flight at most; by the bare Engine API. */
 interface Way {
   readonly name: string;
   readonly width: number;
@@ -39,7 +41,9 @@ const oneOfEach = (images: readonly Sized[]): readonly Sized[] => {
 const inFamilies = (images: readonly Sized[]): readonly Sized[] =>
   images.toSorted((a, b) => a.family - b.family);
 
-const BASE = 'by name, 3 at once (the plan)';
+const BASE = 'by name, 3 at once';
+/** The module, which has what only unpacks hold no place. */
+const MODULE = 'by name, 3 at once, the module';
 const WAYS: readonly Way[] = [
   { name: BASE, width: 3, order: byName },
   { name: 'by name, 1 at once', width: 1, order: byName },
@@ -64,13 +68,13 @@ export async function run({ rounds = 3 }: BenchOptions): Promise<Findings> {
     });
     try {
       if (store === 'containerd' && !(await keepsInContainerd(scene))) break;
-      const images = await pushSized(scene);
+      const set = await pushSized(scene);
       for (const link of LINKS.slice(0, 2)) {
-        const seconds = await tryWays({ scene, images, link, rounds });
+        const seconds = await tryWays({ scene, set, link, rounds });
         const base = seconds.get(BASE) ?? [];
         tables.push({
           title: `12 images of 3 families, ${store} store, ${link.name}`,
-          columns: ['', 'seconds', '× the plan'],
+          columns: ['', 'seconds', '× by name, 3 at once'],
           rows: [...seconds].map(([name, values]) => [
             name,
             formatSpread(toSpread(values)),
@@ -91,7 +95,13 @@ async function keepsInContainerd({ engine }: Scene): Promise<boolean> {
   return Number.parseInt(await engine.version(), 10) >= 24;
 }
 
-async function pushSized({ registry }: Scene): Promise<Sized[]> {
+/** The same images as the module is told of them, and as the engine is. */
+interface SizedSet {
+  readonly wanted: Wanted;
+  readonly images: readonly Sized[];
+}
+
+async function pushSized({ registry }: Scene): Promise<SizedSet> {
   const sized = Array.from({ length: 12 }, (_, index) => {
     const family = index % 3;
     const layers: LayerSpec[] = [
@@ -106,38 +116,47 @@ async function pushSized({ registry }: Scene): Promise<Sized[]> {
     registry,
     Object.fromEntries(sized.map(({ name, layers }) => [name, layers])),
   );
-  return sized.map(({ name, family, layers }) => ({
+  const images = sized.map(({ name, family, layers }) => ({
     reference: `${registry.address}/${wanted[name]}`,
     family,
     sizeBytes: layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
   }));
+  return { wanted, images };
 }
 
 async function tryWays(trial: {
   readonly scene: Scene;
-  readonly images: readonly Sized[];
+  readonly set: SizedSet;
   readonly link: Link;
   readonly rounds: number;
 }): Promise<Map<string, number[]>> {
-  const { scene, images, link, rounds } = trial;
-  const seconds = new Map<string, number[]>(WAYS.map(({ name }) => [name, []]));
+  const { scene, set, link, rounds } = trial;
+  const turns = [
+    ...WAYS.map((way) => ({ name: way.name, take: () => timePulls(scene, way, set.images) })),
+    { name: MODULE, take: () => timeModule(scene, set.wanted) },
+  ];
+  const seconds = new Map<string, number[]>(turns.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const way of WAYS) {
+    for (const { name, take } of turns) {
       await scene.engine.removeAllImages();
       await settleDisk();
       Object.assign(scene.registry.faults, link.toFaults(round));
-      const startedMs = performance.now();
-      await pullAll(scene, way, images);
-      const took = (performance.now() - startedMs) / 1000;
-      seconds.get(way.name)?.push(took);
-      console.error(`${link.name}, round ${round + 1}: ${way.name} ${took.toFixed(2)} s`);
+      const took = await take();
+      seconds.get(name)?.push(took);
+      console.error(`${link.name}, round ${round + 1}: ${name} ${took.toFixed(2)} s`);
     }
   }
   await scene.engine.removeAllImages();
   return seconds;
 }
 
-async function pullAll({ engine, plant }: Scene, way: Way, images: readonly Sized[]): Promise<void> {
+async function timeModule(scene: Scene, wanted: Wanted): Promise<number> {
+  const { seconds } = await pullByModule({ scene, wanted }, { transport: 'engine' });
+  return seconds;
+}
+
+async function timePulls({ engine, plant }: Scene, way: Way, images: readonly Sized[]): Promise<number> {
+  const startedMs = performance.now();
   const queue = way.order(images).map(({ reference }) => reference);
   const credentials = { username: plant.username, password: plant.password };
   const pull = async (reference: string): Promise<void> => {
@@ -150,4 +169,5 @@ async function pullAll({ engine, plant }: Scene, way: Way, images: readonly Size
       await pull(reference);
   };
   await Promise.all(Array.from({ length: Math.min(way.width, queue.length) }, work));
+  return (performance.now() - startedMs) / 1000;
 }
