@@ -23,7 +23,7 @@ export const what = 'time until the engine has N images, against what a person w
 /** Each contender in turn, round after round, with the engine emptied between. */
 export async function run({
   isQuick,
-  rounds = isQuick ? 2 : 3,
+  rounds = isQuick ? 2 : undefined,
   only,
   hasRelay,
 }: BenchOptions): Promise<Findings> {
@@ -36,7 +36,8 @@ export async function run({
       const wanted = await pushImages(scene.registry, images);
       for (const link of isQuick ? LINKS.slice(0, 1) : LINKS) {
         if (!`${set}, ${link.name}`.includes(only)) continue;
-        trials.push(await runTrial({ scene, contenders, set, wanted, link, rounds }));
+        const trial = { scene, contenders, set, wanted, link, rounds: rounds ?? link.rounds };
+        trials.push(await runTrial(trial));
       }
     }
     return toFindings(trials);
