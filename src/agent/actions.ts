@@ -8,14 +8,13 @@ import { createPullTable } from '#agent/pulls';
 import type { PullTable } from '#agent/pulls';
 import { createMeasures } from '#agent/measures';
 import type { Measures } from '#agent/measures';
-import type { RegistryAccess } from '#core/registry-access';
 import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
 import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { isRelayName } from '#core/retention';
-import { toCredential, toCredentials } from '#core/registry-record';
+import { toCredentials } from '#core/registry-record';
 import type { Login, LoginOutcome, RegistryRecord } from '#core/registry-record';
 import type { Tally } from '#core/tally';
 import type { Action, Running } from '#core/world';
@@ -63,6 +62,15 @@ export function createActions(deps: ActionDeps): Actions {
   const refusals = new Set<string>();
   const underWay = new Set<Promise<void>>();
   const stopped = new AbortController();
+
+  /** A registry is asked for an image. What ends without its answer leaves it as if it had not been asked. */
+  async function ask(name: string, work: () => Promise<void>): Promise<void> {
+    const address = book.toSpec(deps.book, name)?.reference.registry;
+    if (address === undefined) return;
+    // Until when others wait for the first answer decides when to look again.
+    if (book.takeAsked(deps.book, address, toMoment())) deps.ring();
+    await work().finally(() => book.takeUnheard(deps.book, address));
+  }
 
   function run(set: Set<string>, key: string, work: () => Promise<void>): void {
     set.add(key);
@@ -130,7 +138,7 @@ export function createActions(deps: ActionDeps): Actions {
     const { key } = record;
     if (record.attempts + record.checkFailures > 0) tally.count('retries_total', { action: 'check' });
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
-    const access = toAccess(deps.book, spec);
+    const access = book.toAccess(deps.book, spec);
     const { credential } = access;
     try {
       const manifest = await transports.fetchManifest(spec.reference, access, stopped.signal);
@@ -151,7 +159,7 @@ export function createActions(deps: ActionDeps): Actions {
     const spec = book.toSpec(deps.book, name);
     const key = deps.book.images.get(name)?.key;
     if (spec === undefined) return;
-    const access = toAccess(deps.book, spec);
+    const access = book.toAccess(deps.book, spec);
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
     try {
       const before = deps.book.contents.get(name);
@@ -160,7 +168,7 @@ export function createActions(deps: ActionDeps): Actions {
           ? await measures.measure(spec, access, stopped.signal)
           : await measures.size(spec, access, before, stopped.signal);
       // Where the engine is to pull it, nothing was asked.
-      if (known === undefined) return book.takeUnheard(deps.book, access.address);
+      if (known === undefined) return;
       book.takeHeard(deps.book, access.address);
       if (isCurrent()) deps.book.contents.set(name, known);
     } catch (error) {
@@ -220,17 +228,15 @@ export function createActions(deps: ActionDeps): Actions {
     measures,
     running: { pulls: pulls.running, ...sets, measures: measuring, refusals },
     start(action) {
-      // Until when others wait for the first answer decides when to look again.
-      if (isQuestion(action) && book.takeAsked(deps.book, action.name, toMoment())) deps.ring();
       switch (action.kind) {
         case 'login':
           return run(sets.logins, action.registry, () => login(action.registry));
         case 'check':
-          return run(sets.checks, action.name, () => check(action.name));
+          return run(sets.checks, action.name, () => ask(action.name, () => check(action.name)));
         case 'measure':
           measuring.set(action.name, deps.clock.nowMs());
           return trackTo(
-            () => measure(action.name),
+            () => ask(action.name, () => measure(action.name)),
             () => measuring.delete(action.name),
           );
         case 'tag':
@@ -241,7 +247,9 @@ export function createActions(deps: ActionDeps): Actions {
           return pulls.cancel(action.name, action.cause);
         case 'pull': {
           const spec = book.toSpec(deps.book, action.name);
-          if (spec !== undefined) track(pulls.start(action.name, spec, toAccess(deps.book, spec)));
+          if (spec === undefined) return;
+          const access = book.toAccess(deps.book, spec);
+          track(ask(action.name, () => pulls.start(action.name, spec, access)));
         }
       }
     },
@@ -252,10 +260,6 @@ export function createActions(deps: ActionDeps): Actions {
     },
   };
 }
-
-/** Whether a registry is asked for an image. */
-const isQuestion = (action: Action): action is Extract<Action, { kind: 'check' | 'measure' | 'pull' }> =>
-  action.kind === 'check' || action.kind === 'measure' || action.kind === 'pull';
 
 /** Whether a login is worth a line: one that succeeds again is told by whoever told of the failure. */
 const hasChanged = (
@@ -268,14 +272,3 @@ const toFailedLogin = ({ reason, message }: AgentError): LoginOutcome => ({
   reason,
   message,
 });
-
-/** How to speak to an image's registry; a pull from one that is not listed is anonymous. */
-export function toAccess(
-  { registries }: Pick<Book, 'registries'>,
-  { reference, registry }: Pick<ImageSpec, 'reference' | 'registry'>,
-): RegistryAccess {
-  const address = reference.registry;
-  const record = registry === undefined ? undefined : registries.get(registry);
-  if (record === undefined) return { address, credential: undefined };
-  return { address, credential: toCredential(record), ca: record.registry.ca };
-}

@@ -7,7 +7,8 @@ import { findImage } from '#core/presence';
 import type { ImageIndex } from '#core/presence';
 import { OPEN, toAloneUntilMs } from '#core/opening';
 import { toRepository } from '#core/reference';
-import { loginDemanded, shiftedRegistry, toRegistryRecord } from '#core/registry-record';
+import type { RegistryAccess } from '#core/registry-access';
+import { loginDemanded, shiftedRegistry, toCredential, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
 import type { Claim, EngineView, RunningPull } from '#core/world';
 
@@ -172,9 +173,8 @@ export function toSpec(book: Book, name: string): ImageSpec | undefined {
 }
 
 /** A registry is asked for an image. @returns whether that is the first question, and others wait for its answer */
-export function takeAsked(book: Book, name: string, { nowMs, random }: Moment): boolean {
-  const address = toSpec(book, name)?.reference.registry;
-  if (address === undefined || book.openings.has(address)) return false;
+export function takeAsked(book: Book, address: string, { nowMs, random }: Moment): boolean {
+  if (book.openings.has(address)) return false;
   book.openings.set(address, toAloneUntilMs(nowMs, random));
   return true;
 }
@@ -186,7 +186,7 @@ export function takeHeard(book: Book, address: string): boolean {
   return true;
 }
 
-/** What a registry was asked first ended without an answer: the next question goes alone too. */
+/** A question ended: where there was no answer yet, the next one goes alone too. */
 export function takeUnheard(book: Book, address: string): void {
   if (book.openings.get(address) !== OPEN) book.openings.delete(address);
 }
@@ -220,6 +220,17 @@ export function disown(book: Book, index: ImageIndex, steadyMs: number): void {
   for (const reference of [...gone, ...overdue]) {
     if (!moving.has(toRepository(reference))) book.owned.delete(reference);
   }
+}
+
+/** How to speak to an image's registry; a pull from one that is not listed is anonymous. */
+export function toAccess(
+  { registries }: Pick<Book, 'registries'>,
+  { reference, registry }: Pick<ImageSpec, 'reference' | 'registry'>,
+): RegistryAccess {
+  const address = reference.registry;
+  const record = registry === undefined ? undefined : registries.get(registry);
+  if (record === undefined) return { address, credential: undefined };
+  return { address, credential: toCredential(record), ca: record.registry.ca };
 }
 
 /** Changes the records of the desired images that are meant. */

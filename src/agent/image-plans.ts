@@ -1,4 +1,4 @@
-import { toAccess } from '#agent/actions';
+import { toAccess } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { Measures } from '#agent/measures';
 import type { Clock, Engine } from '#agent/ports';

@@ -1,4 +1,4 @@
-import { takeHeard, takeUnheard, toSpec, updateAll } from '#agent/book';
+import { takeHeard, toSpec, updateAll } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { PulledImage, RemoteManifest } from '#agent/ports';
 import type { Credential, ImageSpec } from '#core/desired-state';
@@ -55,7 +55,6 @@ export function takeCancelled(book: Book, name: string, cause: CancelCause, mome
   const spec = toSpec(book, name);
   if (before === undefined || spec === undefined) return;
   const { settings } = book.desired ?? {};
-  takeUnheard(book, spec.reference.registry);
   if (cause === 'Stalled') {
     book.stalledAddresses.add(spec.reference.registry);
     const message = `No progress for ${settings?.stallTimeoutSeconds ?? 0} s (stallTimeoutSeconds).`;
@@ -157,12 +156,10 @@ export function isRefusalOutdated(
   return reason === 'Unauthorized' && login?.kind === 'accepted' && login.credential !== used?.name;
 }
 
-/** What a failure says of how the registry is begun with. */
+/** Most failures are an answer. */
 function takeWord(book: Book, name: string, reason: FailureReason): void {
   const address = toSpec(book, name)?.reference.registry;
-  if (address === undefined) return;
-  if (SILENT.has(reason)) takeUnheard(book, address);
-  else takeHeard(book, address);
+  if (address !== undefined && !SILENT.has(reason)) takeHeard(book, address);
 }
 
 const isSuspicious = ({ failure }: ImageRecord): boolean =>

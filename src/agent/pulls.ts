@@ -190,6 +190,7 @@ export function createPullTable({
     } finally {
       for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
+      book.takeUnheard(state, spec.reference.registry);
       tally.count('downloaded_bytes_total', {}, toBytes(pull));
       // What became of an image that had one of the names before only a listing tells.
       const hasMoved = idsBefore.some((id) => id !== '' && id !== pulled?.id);

@@ -102,6 +102,15 @@ describe('a registry that a whole fleet may be asking', () => {
     expect(started(stage)).toHaveLength(3);
   });
 
+  it('is asked for the next image at once where the first one is cancelled', async () => {
+    const stage = startStage();
+    for (const name of Object.keys(images)) stage.engine.serve(`${ADDRESS}/acme/${name}:1`);
+    await stage.desire(images);
+    await stage.call('CancelPulls', { images: ['a'] });
+    await stage.clock.advance(500);
+    expect(started(stage)).toEqual(['a:1 as device', 'b:1 as device']);
+  });
+
   it('is begun with anew when the desired properties change, and not for the clock that is set', async () => {
     const stage = startStage();
     for (const name of [...Object.keys(images), 'd', 'e']) stage.engine.serve(`${ADDRESS}/acme/${name}:1`);
