@@ -160,7 +160,10 @@ function toLayer(layer: LayerProgress, event: LayerEvent): LayerProgress {
     case 'pulled':
       return { ...downloadedWhole(layer), stage: later(layer.stage, 'pulled'), extractedFraction: 1 };
     case 'present':
-      return { ...layer, stage: later(layer.stage, 'present') };
+      // It is said of one that came a moment ago too, where the same pull is asked over.
+      return layer.downloadedBytes > 0
+        ? toLayer(layer, { kind: 'pulled' })
+        : { ...layer, stage: later(layer.stage, 'present') };
     case 'sized':
       return { ...layer, totalBytes: event.totalBytes };
     case 'waiting':

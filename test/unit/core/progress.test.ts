@@ -42,6 +42,12 @@ const toWhole = (id: string, sizeBytes: number): Line[] => [
   [id, PULLED],
 ];
 
+it('a layer that came, and that the engine has when the same pull is asked over, counts as come', () => {
+  const twice = fold(...toWhole('a', 1000), ['b', downloading(10, 500)], ['a', PRESENT], ['b', PRESENT]);
+  expect(sumBytes([twice])).toEqual({ downloadedBytes: 1500, totalBytes: 1500 });
+  expect(isFetched(twice)).toBe(true);
+});
+
 describe('percent', () => {
   it.each<[string, readonly Line[], number]>([
     ['nothing was said', [], 0],
