@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startEdge } from '#lab/edge';
 import type { Edge, EdgeCertificate } from '#lab/edge';
+import { findFreePort } from '#lab/free-port';
 import { startModule } from '#lab/module';
 import { readRuntime } from '#lab/runtime';
 import { startStandInEngine } from '#lab/stand-in/stand-in-engine';
@@ -21,10 +22,12 @@ export interface DeviceOptions {
   readonly desired: Readonly<Record<string, unknown>>;
   /** Of its edgeHub: hundreds made anew would take minutes. */
   readonly issued: EdgeCertificate;
+  /** Whether images may come through the module's relay. */
+  readonly hasRelay: boolean;
 }
 
 /** Starts one. */
-export async function startDevice({ dir, desired, issued }: DeviceOptions): Promise<Device> {
+export async function startDevice({ dir, desired, issued, hasRelay }: DeviceOptions): Promise<Device> {
   await mkdir(dir);
   const edge = await startEdge({ dir, issued });
   const engine = await startStandInEngine(join(dir, 'docker.sock'));
@@ -39,7 +42,7 @@ export async function startDevice({ dir, desired, issued }: DeviceOptions): Prom
       DOCKER_HOST: engine.dockerHost,
       XDG_RUNTIME_DIR: dir,
       HTTP_PORT: '0',
-      RELAY_PORT: '0',
+      RELAY_PORT: hasRelay ? String(await findFreePort()) : '0',
     },
   });
   return {

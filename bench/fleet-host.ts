@@ -15,6 +15,7 @@ export type HostOrder =
       readonly names: readonly string[];
       readonly desired: Readonly<Record<string, unknown>>;
       readonly issued: EdgeCertificate;
+      readonly hasRelay: boolean;
     }
   | { readonly kind: 'roll out'; readonly images: Readonly<Record<string, string>> }
   | { readonly kind: 'stop' };
@@ -35,13 +36,13 @@ const READY_MS = 900_000;
 
 const devices: Device[] = [];
 
-async function start({ dir, names, desired, issued }: HostOrder & { kind: 'start' }): Promise<void> {
+async function start({ dir, names, ...shared }: HostOrder & { kind: 'start' }): Promise<void> {
   // Each module is ended when this process is.
   process.setMaxListeners(names.length + process.getMaxListeners());
   const queue = [...names];
   const work = async (): Promise<void> => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      const device = await startDevice({ dir: join(dir, name), desired, issued });
+      const device = await startDevice({ ...shared, dir: join(dir, name) });
       devices.push(device);
       await device.edge.waitForReported(({ agent }) => agent !== undefined, START_MS);
     }
