@@ -1,5 +1,8 @@
+import type { PullRequest } from '#agent/ports';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
 import { jsonBytes } from '#core/twin-size';
+import { formatReference } from '#core/reference';
+import { createFakeEngine } from '#test/fakes/fake-engine';
 import type { FakePull } from '#test/fakes/fake-engine';
 import { ADDRESS, startStage } from '../unit/agent/stage.ts';
 import type { Stage } from '../unit/agent/stage.ts';
@@ -33,7 +36,7 @@ export interface MeasuredRollout {
  * is what it sends.
  */
 export async function measureRollout(settings: JsonObject = {}): Promise<MeasuredRollout> {
-  const stage = startStage({ random: 0.5 });
+  const stage = startTalkingStage();
   const images = serveImages(stage);
   await stage.desire({ before: { image: 'acme/before:1' } }, settings);
   await finishEverything(stage);
@@ -54,6 +57,26 @@ export async function measureRollout(settings: JsonObject = {}): Promise<Measure
     desiredPatchBytes: jsonBytes({ images, $version: 2 }),
     twinBytes: jsonBytes({ desired, reported }),
   };
+}
+
+/** A registry at rest says what an image holds. */
+const ANSWER_MS = 100;
+
+/** A stage whose engine tells the layers of an image before it downloads them, as engines do. */
+function startTalkingStage(): Stage {
+  const engine = createFakeEngine();
+  const { pull } = engine;
+  const tell = async ({ reference, signal, onLayer }: PullRequest): Promise<void> => {
+    await stage.clock.sleep(ANSWER_MS, signal);
+    const { layers = {} } = engine.served.get(formatReference(reference)) ?? {};
+    for (const layer of Object.keys(layers)) onLayer(layer, { kind: 'waiting' });
+  };
+  engine.pull = (request) => {
+    void tell(request);
+    return pull(request);
+  };
+  const stage = startStage({ random: 0.5, engine });
+  return stage;
 }
 
 /** What a ready device sends in this time when nothing is asked of it, and the size of what it sends. */

@@ -58,6 +58,9 @@ it('counts pulls by result and reason, their time and bytes, retries, logins and
   engine.serve(`${ADDRESS}/camera:1`);
   engine.serve(`${ADDRESS}/broken:1`);
   await desire({ camera: 'camera:1', broken: 'broken:1', none: 'none:1' }, { minFreeDiskMB: 0 });
+  // The first one that is asked for goes alone until the registry has answered.
+  engine.pulls[0]?.layer('b', { kind: 'waiting' });
+  await clock.advance(1000);
   const [broken, camera] = engine.pulls;
   camera?.layer('a', { kind: 'downloading', currentBytes: 300, totalBytes: 1000 });
   expect(read(stage)['downloaded_bytes_total']).toBe(300);
