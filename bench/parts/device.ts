@@ -119,6 +119,8 @@ async function measure(count: number, passes: number): Promise<Scale> {
     const idle = await readMemory(pid);
     const image = `${registry.address}/${Object.values(wanted)[0]}`;
     const passMs = await measurePass({ pid, passes, dockerHost: engine.dockerHost, image });
+    // Its version is not counted.
+    const { $version: _version, ...reported } = edge.reported();
     const scale = {
       images: count,
       seconds,
@@ -128,7 +130,7 @@ async function measure(count: number, passes: number): Promise<Scale> {
       passMs,
       reports: reports.length,
       reportBytes: reports.reduce((sum, { jsonBytes }) => sum + jsonBytes, 0),
-      reportedBytes: measureTwinBytes(edge.reported()),
+      reportedBytes: measureTwinBytes(reported),
       requests,
     };
     console.error(JSON.stringify(scale));
