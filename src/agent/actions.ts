@@ -24,7 +24,8 @@ export interface Actions {
   readonly running: Running;
   readonly pulls: PullTable;
   readonly measures: Measures;
-  start(action: Action): void;
+  /** All that a pass decided. */
+  start(planned: readonly Action[]): void;
   /** Ends every pull in flight and resolves when all actions have ended. */
   stop(): Promise<void>;
 }
@@ -223,35 +224,40 @@ export function createActions(deps: ActionDeps): Actions {
     deps.ring();
   }
 
+  function start(action: Action): void {
+    switch (action.kind) {
+      case 'login':
+        return run(sets.logins, action.registry, () => login(action.registry));
+      case 'check':
+        return run(sets.checks, action.name, () => ask(action.name, () => check(action.name)));
+      case 'measure':
+        measuring.set(action.name, deps.clock.nowMs());
+        return trackTo(
+          () => ask(action.name, () => measure(action.name)),
+          () => measuring.delete(action.name),
+        );
+      case 'tag':
+        return run(sets.tags, action.name, () => tag(action.name, action.id, action.targets));
+      case 'remove':
+        return run(sets.removals, action.reference, () => remove(action.reference));
+      case 'cancel':
+        return pulls.cancel(action.name, action.cause);
+      case 'pull': {
+        const spec = book.toSpec(deps.book, action.name);
+        if (spec === undefined) return;
+        const access = book.toAccess(deps.book, spec);
+        track(ask(action.name, () => pulls.start(action.name, spec, access)));
+      }
+    }
+  }
+
   return {
     pulls,
     measures,
     running: { pulls: pulls.running, ...sets, measures: measuring, refusals },
-    start(action) {
-      switch (action.kind) {
-        case 'login':
-          return run(sets.logins, action.registry, () => login(action.registry));
-        case 'check':
-          return run(sets.checks, action.name, () => ask(action.name, () => check(action.name)));
-        case 'measure':
-          measuring.set(action.name, deps.clock.nowMs());
-          return trackTo(
-            () => ask(action.name, () => measure(action.name)),
-            () => measuring.delete(action.name),
-          );
-        case 'tag':
-          return run(sets.tags, action.name, () => tag(action.name, action.id, action.targets));
-        case 'remove':
-          return run(sets.removals, action.reference, () => remove(action.reference));
-        case 'cancel':
-          return pulls.cancel(action.name, action.cause);
-        case 'pull': {
-          const spec = book.toSpec(deps.book, action.name);
-          if (spec === undefined) return;
-          const access = book.toAccess(deps.book, spec);
-          track(ask(action.name, () => pulls.start(action.name, spec, access)));
-        }
-      }
+    start(planned) {
+      pulls.forgetEnded();
+      planned.forEach(start);
     },
     async stop() {
       stopped.abort(new AgentError('Cancelled', 'The module stops.'));

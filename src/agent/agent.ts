@@ -209,7 +209,7 @@ export function createAgent(deps: AgentDeps): Agent {
   function act(planned: Plan): number {
     herald.planned(planned);
     records.settleDemands(book, planned.settledDemands);
-    for (const action of planned.actions) actions.start(action);
+    actions.start(planned.actions);
     const standings = new Map<string, Standing>(planned.standings);
     for (const name of actions.running.pulls.keys()) {
       if (standings.has(name)) standings.set(name, { phase: 'Pulling' });

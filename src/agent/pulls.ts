@@ -23,6 +23,10 @@ import type { CancelCause, RunningPull } from '#core/world';
 /** The pulls in flight. */
 export interface PullTable {
   readonly running: ReadonlyMap<string, Pull>;
+  /** Those that ended since the last pass: where their images stand now only the next one tells. */
+  readonly ended: ReadonlyMap<string, Pull>;
+  /** A pass told where all images stand. */
+  forgetEnded(): void;
   /** Pulls one image and takes the outcome into the book; never rejects for a failed pull. */
   start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void>;
   cancel(name: string, cause: CancelCause): void;
@@ -75,6 +79,7 @@ export function createPullTable({
   remember,
 }: PullDeps): PullTable {
   const running = new Map<string, OwnPull>();
+  const ended = new Map<string, OwnPull>();
 
   function createPull(spec: ImageSpec, content: KnownContent | undefined): OwnPull {
     let known = content;
@@ -144,6 +149,7 @@ export function createPullTable({
     const pull = createPull(spec, state.contents.get(name));
     const reference = formatReference(spec.reference);
     running.set(name, pull);
+    ended.delete(name);
     if ((state.images.get(name)?.attempts ?? 0) > 0) tally.count('retries_total', { action: 'pull' });
     log.debug({ image: name, reference }, 'pull started');
     for (const brought of toNames(spec)) {
@@ -190,6 +196,7 @@ export function createPullTable({
     } finally {
       for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
+      ended.set(name, pull);
       book.takeUnheard(state, spec.reference.registry);
       tally.count('downloaded_bytes_total', {}, toBytes(pull));
       // What became of an image that had one of the names before only a listing tells.
@@ -249,6 +256,8 @@ export function createPullTable({
 
   return {
     running,
+    ended,
+    forgetEnded: () => ended.clear(),
     start,
     cancel(name, cause) {
       running.get(name)?.controller.abort(new PullCancelled(cause));

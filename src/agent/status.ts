@@ -67,7 +67,7 @@ export function createStatus({
     for (const [name, desired] of book.desired?.images ?? []) {
       const standing = outlook.standings.get(name);
       if (standing === undefined) continue;
-      const pull = pulls.running.get(name);
+      const pull = pulls.running.get(name) ?? pulls.ended.get(name);
       const { bytesPerSecond } = pull ?? {};
       const image = toImageStatus(desired, standing, book.images.get(name), pull);
       const isPaced = standing.phase === 'Pulling' && bytesPerSecond !== undefined;

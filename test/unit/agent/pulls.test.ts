@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
+import { createFakeEngine } from '#test/fakes/fake-engine';
 import { ADDRESS, startStage } from '#test/unit/agent/stage';
 
 test('a pull is handed what the registry’s entry says: the accepted credential and the authority', async () => {
@@ -17,4 +19,26 @@ test('a pull from a registry that no entry lists is anonymous', async () => {
   await desire({ app: { image: 'other.example:5000/app:1' } });
   expect(engine.pulls[0]?.request.credential).toBeUndefined();
   expect(engine.pulls[0]?.request.ca).toBeUndefined();
+});
+
+test('a pull that ended is told of as it was until a pass has looked at what it brought', async () => {
+  const fake = createFakeEngine();
+  const { fetchFreeBytes } = fake;
+  let isBusy = false;
+  fake.fetchFreeBytes = async (signal) => {
+    if (isBusy) await once(signal, 'abort');
+    return fetchFreeBytes(signal);
+  };
+  const { engine, desire, call, clock } = startStage({ engine: fake });
+  engine.serve(`${ADDRESS}/app:1`);
+  await desire({ app: `${ADDRESS}/app:1` });
+  engine.pulls[0]?.layer('a', { kind: 'downloading', currentBytes: 1000, totalBytes: 1000 });
+  engine.pulls[0]?.layer('a', { kind: 'pulled' });
+  isBusy = true;
+  engine.pulls[0]?.finish();
+  await clock.advance(1000);
+  const { payload } = await call('GetStatus');
+  expect(payload).toMatchObject({
+    images: { app: { phase: 'Pulling', percent: 99, downloadedBytes: 1000, totalBytes: 1000 } },
+  });
 });
