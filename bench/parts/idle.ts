@@ -12,8 +12,8 @@ import type { Scene, Wanted } from '../scene.ts';
 export const what = 'what a device costs on which 200 images are all there';
 export const lane = 'counts';
 
-/** V8 tidies up for some seconds after a rollout. */
-const SETTLE_MS = 30_000;
+/** V8 tidies up for a minute after a rollout. */
+const SETTLE_MS = 75_000;
 const QUICK_SETTLE_MS = 8000;
 
 /** What was asked and spent in a while. */
