@@ -64,7 +64,7 @@ export function createActions(deps: ActionDeps): Actions {
   const underWay = new Set<Promise<void>>();
   const stopped = new AbortController();
 
-  /** A registry is asked for an image. What ends without its answer leaves it as if it had not been asked. */
+  /** A registry is asked about an image. What ends without its answer leaves it as if it had not been asked. */
   async function ask(name: string, work: () => Promise<void>): Promise<void> {
     const address = book.toSpec(deps.book, name)?.reference.registry;
     if (address === undefined) return;
@@ -246,7 +246,7 @@ export function createActions(deps: ActionDeps): Actions {
         const spec = book.toSpec(deps.book, action.name);
         if (spec === undefined) return;
         const access = book.toAccess(deps.book, spec);
-        track(ask(action.name, () => pulls.start(action.name, spec, access)));
+        track(pulls.start(action.name, spec, access));
       }
     }
   }

@@ -148,6 +148,8 @@ export function createPullTable({
   async function start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void> {
     const pull = createPull(spec, state.contents.get(name));
     const reference = formatReference(spec.reference);
+    // Until when others wait for the first answer decides when to look again.
+    if (book.takeAsked(state, spec.reference.registry, toMoment())) ring();
     running.set(name, pull);
     ended.delete(name);
     if ((state.images.get(name)?.attempts ?? 0) > 0) tally.count('retries_total', { action: 'pull' });

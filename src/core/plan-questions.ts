@@ -30,45 +30,40 @@ const MEASURE_GRACE_MS = 2000;
 
 /** What begins at registries: tags are compared, contents asked for, and the free places filled with pulls. */
 export function planQuestions(judgements: Judgements, court: Court, mayPull: boolean): Action[] {
+  const { checks, measures } = court.running;
   const admit = createDoor(court.openings, court.nowMs);
   return [
-    ...planChecks(judgements, court, admit),
-    ...planMeasures(judgements, court, admit),
+    ...planBrief('check', toWanted(judgements, 'check', court), checks.size, admit),
+    // What images hold is asked in the order in which they are pulled.
+    ...planBrief('measure', toCandidates(judgements, 'measure', court), measures.size, admit),
     ...(mayPull ? planPulls(judgements, court, admit) : []),
   ];
 }
 
 /** When time alone lets more begin, milliseconds since 1970. */
-export function* toQuestionTimes(judgements: Iterable<Judgement>, world: World): Generator<number> {
+export function* toQuestionTimes(judgements: readonly Judgement[], world: World): Generator<number> {
   const { running, openings, nowMs } = world;
   const holdEndMs = toHoldEndMs(world);
   if (holdEndMs > nowMs) yield holdEndMs;
   for (const aloneUntilMs of openings.values()) if (aloneUntilMs > nowMs) yield aloneUntilMs;
-  for (const { want } of judgements) {
-    if (want?.kind !== 'pull') continue;
-    for (const { isCancelling, transport, advancedAtMs } of running.pulls.values()) {
-      const silentAtMs = advancedAtMs + SILENCE_MS;
-      if (!isCancelling && transport === 'relay' && silentAtMs > nowMs) yield silentAtMs;
-    }
-    return;
+  if (!judgements.some(({ want }) => want?.kind === 'pull')) return;
+  for (const { isCancelling, transport, advancedAtMs } of running.pulls.values()) {
+    const silentAtMs = advancedAtMs + SILENCE_MS;
+    if (!isCancelling && transport === 'relay' && silentAtMs > nowMs) yield silentAtMs;
   }
 }
 
-function planChecks(judgements: Judgements, world: World, admit: Door): Action[] {
+/** Questions that a manifest or two answers, in the order of the images that are given. */
+function planBrief(
+  kind: 'check' | 'measure',
+  candidates: readonly Candidate[],
+  underWay: number,
+  admit: Door,
+): Action[] {
   const actions: Action[] = [];
-  for (const { name, spec } of toWanted(judgements, 'check', world)) {
-    if (world.running.checks.size + actions.length >= MAX_CONCURRENT_CHECKS) break;
-    if (admit(spec.reference.registry)) actions.push({ kind: 'check', name });
-  }
-  return actions;
-}
-
-/** What images hold is asked in the order in which they are pulled. */
-function planMeasures(judgements: Judgements, world: World, admit: Door): Action[] {
-  const actions: Action[] = [];
-  for (const { name, spec } of toCandidates(judgements, 'measure', world)) {
-    if (world.running.measures.size + actions.length >= MAX_CONCURRENT_CHECKS) break;
-    if (admit(spec.reference.registry)) actions.push({ kind: 'measure', name });
+  for (const { name, spec } of candidates) {
+    if (underWay + actions.length >= MAX_CONCURRENT_CHECKS) break;
+    if (admit(spec.reference.registry)) actions.push({ kind, name });
   }
   return actions;
 }
