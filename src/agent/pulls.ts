@@ -10,7 +10,7 @@ import { toRemainingNeed } from '#core/disk-need';
 import type { ImageContent, KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
 import { toNames } from '#core/presence';
-import { foldLayer, isFetched, sumBytes, toSized } from '#core/progress';
+import { foldLayer, isFetching, sumBytes, toSized } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
 import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
 import type { Sample } from '#core/rate';
@@ -112,19 +112,20 @@ export function createPullTable({
       get diskBytes() {
         return toRemainingNeed(known, progress);
       },
-      get isFetched() {
-        return isFetched(progress);
+      get isFetching() {
+        return isFetching(progress);
       },
       get isCancelling() {
         return controller.signal.aborted;
       },
       take(layerId, event) {
-        const before = progress.advances;
+        const before = progress;
         progress = foldLayer(progress, layerId, event);
-        if (progress.advances > before) advancedMs = clock.steadyMs();
+        if (progress.advances > before.advances) advancedMs = clock.steadyMs();
         if (book.takeHeard(state, spec.reference.registry)) ring();
         // Another one may begin.
-        if (event.kind === 'downloaded' && isFetched(progress)) ring();
+        const mayLetGo = event.kind === 'downloaded' || event.kind === 'retrying';
+        if (mayLetGo && isFetching(before) && !isFetching(progress)) ring();
         // The engine writes many lines a second.
         if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
       },

@@ -135,9 +135,9 @@ function planPulls(judgements: Judgements, world: Court, admit: Door): Action[] 
 }
 
 /**
- * Places that an image of a registry finds taken. What only unpacks holds none, for as many pulls as there are places, so
- * that the link does not rest meanwhile. Those of another registry that sends nothing through the relay do not count: the
- * relay has the engine let go of it.
+ * Places that an image of a registry finds taken. A pull for which nothing is fetched holds none, for as many pulls as
+ * there are places, so that the link does not rest meanwhile. Those of another registry that sends nothing through the
+ * relay do not count: the relay has the engine let go of it.
  */
 function toBusy(registry: string, { running, nowMs, desired }: World): number {
   const isSilent = (pull: RunningPull): boolean =>
@@ -145,7 +145,7 @@ function toBusy(registry: string, { running, nowMs, desired }: World): number {
     pull.transport === 'relay' &&
     nowMs >= pull.advancedAtMs + SILENCE_MS;
   const busy = [...running.pulls.values()].filter((pull) => !isSilent(pull));
-  const fetching = busy.filter(({ isFetched }) => !isFetched).length;
+  const fetching = busy.filter(({ isFetching }) => isFetching).length;
   return Math.max(fetching, busy.length - desired.settings.maxConcurrentPulls);
 }
 

@@ -39,6 +39,8 @@ interface LayerProgress {
   /** The most that was ever seen. */
   readonly downloadedBytes: number;
   readonly totalBytes?: number;
+  /** The connection that brought it broke, and the engine has not asked again yet. */
+  readonly isRetrying: boolean;
   /** Units of the engine's choice: bytes, or seconds where it knows no total. */
   readonly extracted: number;
   readonly extractedFraction: number;
@@ -59,6 +61,7 @@ const NEW_LAYER: LayerProgress = {
   stage: 'waiting',
   currentBytes: 0,
   downloadedBytes: 0,
+  isRetrying: false,
   extracted: 0,
   extractedFraction: 0,
 };
@@ -123,18 +126,23 @@ export function toUnpackedShare({ layers }: PullProgress): number {
   return allBytes === 0 ? 0 : unpackedBytes / allBytes;
 }
 
-/** Whether all layers that an engine told of are there, and it only unpacks. */
-export function isFetched({ layers }: PullProgress): boolean {
-  let isAnyFetched = false;
-  for (const { stage } of layers.values()) {
-    if (stage === 'waiting' || stage === 'downloading') return false;
+/**
+ * Whether a layer is being fetched, or may be at any moment. Not where all that an engine told of are there and it only
+ * unpacks, nor while it waits to ask again for each that is left.
+ */
+export function isFetching({ layers }: PullProgress): boolean {
+  let isAnyTold = false;
+  for (const { stage, isRetrying } of layers.values()) {
+    if ((stage === 'waiting' || stage === 'downloading') && !isRetrying) return true;
     // Those that it had already come first, one by one.
-    isAnyFetched ||= stage !== 'present';
+    isAnyTold ||= stage !== 'present';
   }
-  return isAnyFetched;
+  return !isAnyTold;
 }
 
-function toLayer(layer: LayerProgress, event: LayerEvent): LayerProgress {
+function toLayer(before: LayerProgress, event: LayerEvent): LayerProgress {
+  const isRetrying = event.kind === 'retrying' || (before.isRetrying && event.kind === 'sized');
+  const layer = isRetrying === before.isRetrying ? before : { ...before, isRetrying };
   switch (event.kind) {
     case 'downloading': {
       const totalBytes = Math.max(event.totalBytes ?? 0, layer.totalBytes ?? 0, event.currentBytes);

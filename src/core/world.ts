@@ -83,8 +83,8 @@ export interface RunningPull {
   /** What it will still take on the engine's disk, as far as that is known. */
   readonly diskBytes: number;
   readonly transport: Transport;
-  /** Nothing is downloaded for it any more: the engine unpacks. */
-  readonly isFetched: boolean;
+  /** Something is fetched for it now, or may be at any moment: the engine does more than unpack, or wait to ask again. */
+  readonly isFetching: boolean;
   readonly isCancelling: boolean;
 }
 

@@ -28,8 +28,8 @@ export interface ContentSource {
 
 /** Real ones have some thousand bytes. */
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
-/** It is small, and nobody pulls yet: whoever asks tries again. */
-const CONFIG_STALL_TIMEOUT_MS = 30_000;
+/** It is small, but a registry that a whole fleet asks at once may take its time. */
+const CONFIG_STALL_TIMEOUT_MS = 120_000;
 
 /** A manifest and what it says. */
 interface Read {

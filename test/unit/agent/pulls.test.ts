@@ -42,3 +42,16 @@ test('a pull that ended is told of as it was until a pass has looked at what it 
     images: { app: { phase: 'Pulling', percent: 99, downloadedBytes: 1000, totalBytes: 1000 } },
   });
 });
+
+test('while an engine waits to ask again for what is left of an image, the next one is pulled', async () => {
+  const { engine, desire, clock } = startStage();
+  engine.serve(`${ADDRESS}/a:1`);
+  engine.serve(`${ADDRESS}/b:1`);
+  await desire({ a: `${ADDRESS}/a:1`, b: `${ADDRESS}/b:1` }, { maxConcurrentPulls: 1 });
+  engine.pulls[0]?.layer('aaa', { kind: 'downloading', currentBytes: 1, totalBytes: 2 });
+  await clock.settle();
+  expect(engine.pulls).toHaveLength(1);
+  engine.pulls[0]?.layer('aaa', { kind: 'retrying' });
+  await clock.settle();
+  expect(engine.pulls.map(({ request }) => request.reference.repository)).toEqual(['a', 'b']);
+});

@@ -59,17 +59,17 @@ const ROWS: readonly Row[] = [
     standings: { a: 'Pulling', b: 'Waiting Queued', c: 'Waiting Queued' },
   },
   {
-    when: 'pulls that only unpack hold no place',
+    when: 'pulls for which nothing is fetched hold no place',
     specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c'), d: toSpec('d') },
     settings: { maxConcurrentPulls: 2 },
-    pulls: { a: { isFetched: true }, b: {} },
+    pulls: { a: { isFetching: false }, b: {} },
     actions: ['pull c'],
   },
   {
-    when: 'as many pulls unpack as there are places: no more begin than there are places beside them',
+    when: 'for as many pulls as there are places nothing is fetched: no more begin than there are places beside them',
     specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c'), d: toSpec('d') },
     settings: { maxConcurrentPulls: 1 },
-    pulls: { a: { isFetched: true }, b: { isFetched: true } },
+    pulls: { a: { isFetching: false }, b: { isFetching: false } },
     actions: [],
   },
   {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { foldLayer, isFetched, NO_PROGRESS, sumBytes } from '#core/progress';
+import { foldLayer, isFetching, NO_PROGRESS, sumBytes } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
 
 type Line = readonly [layerId: string, event: LayerEvent];
@@ -45,7 +45,7 @@ const toWhole = (id: string, sizeBytes: number): Line[] => [
 it('a layer that came, and that the engine has when the same pull is asked over, counts as come', () => {
   const twice = fold(...toWhole('a', 1000), ['b', downloading(10, 500)], ['a', PRESENT], ['b', PRESENT]);
   expect(sumBytes([twice])).toEqual({ downloadedBytes: 1500, totalBytes: 1500 });
-  expect(isFetched(twice)).toBe(true);
+  expect(isFetching(twice)).toBe(false);
 });
 
 describe('percent', () => {
@@ -174,8 +174,8 @@ describe('the layers', () => {
   });
 });
 
-describe('what is fetched', () => {
-  it('is an image of which every layer that is told of has come, and one has come now', () => {
+describe('something is fetched', () => {
+  it('until every layer that is told of has come, where one has come now', () => {
     const lines: readonly Line[] = [
       ['a', PRESENT],
       ['b', WAITING],
@@ -184,20 +184,34 @@ describe('what is fetched', () => {
       ['b', extracting(1, 2)],
       ['b', PULLED],
     ];
-    const states = lines.map((_, at) => isFetched(fold(...lines.slice(0, at + 1))));
-    expect(states).toEqual([false, false, false, true, true, true]);
+    expect(toStates(lines)).toEqual([true, true, true, false, false, false]);
   });
 
-  it('is none of which nothing was told, or only that its layers are here: more may follow', () => {
-    expect(isFetched(NO_PROGRESS)).toBe(false);
-    expect(isFetched(fold(['a', PRESENT], ['b', PRESENT]))).toBe(false);
+  it('where nothing was told, or only that its layers are here: more may follow', () => {
+    expect(isFetching(NO_PROGRESS)).toBe(true);
+    expect(isFetching(fold(['a', PRESENT], ['b', PRESENT]))).toBe(true);
   });
 
-  it('is none of which the manifest names a layer that has not come', () => {
-    expect(isFetched(fold(['a', { kind: 'sized', totalBytes: 5 }], ['b', WAITING], ['b', DOWNLOADED]))).toBe(
-      false,
+  it('where the manifest names a layer that has not come', () => {
+    expect(isFetching(fold(['a', { kind: 'sized', totalBytes: 5 }], ['b', WAITING], ['b', DOWNLOADED]))).toBe(
+      true,
     );
   });
+
+  it('but not while the engine waits to ask again for every layer that is left', () => {
+    const lines: readonly Line[] = [
+      ['a', downloading(1, 2)],
+      ['b', downloading(1, 2)],
+      ['a', RETRYING],
+      ['b', DOWNLOADED],
+      ['a', { kind: 'sized', totalBytes: 2 }],
+      ['a', downloading(1, 2)],
+    ];
+    expect(toStates(lines)).toEqual([true, true, true, false, false, true]);
+  });
+
+  const toStates = (lines: readonly Line[]): boolean[] =>
+    lines.map((_, at) => isFetching(fold(...lines.slice(0, at + 1))));
 });
 
 describe('an advance', () => {

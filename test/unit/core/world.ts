@@ -97,7 +97,7 @@ export function toWorld(scene: Scene): World {
         advancedAtMs: NOW_MS,
         diskBytes: 0,
         transport: 'engine',
-        isFetched: false,
+        isFetching: true,
         isCancelling: false,
         ...pull,
       },
