@@ -61,14 +61,9 @@ export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
   /** By digest. */
   const keptReads = new Map<string, KeptRead>();
 
-  /** The one that takes readers now. */
-  async function toKeptRead({ digest, sizeBytes }: BlobRead, all: KeptBytes): Promise<KeptRead> {
-    for (;;) {
-      const found = keptReads.get(digest);
-      if (found === undefined) break;
-      if (found.closing === undefined) return found;
-      await found.closing;
-    }
+  function toKeptRead({ digest, sizeBytes }: BlobRead, all: KeptBytes): KeptRead {
+    const found = keptReads.get(digest);
+    if (found !== undefined) return found;
     const made = createKeptRead(digest, sizeBytes, { ...surroundings, kept: all });
     keptReads.set(digest, made);
     void made.closed.then(() => keptReads.delete(digest));
@@ -80,7 +75,12 @@ export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
       request.signal.throwIfAborted();
       let { fromByte } = request;
       if (kept !== undefined) {
-        const keptRead = await toKeptRead(request, kept);
+        let keptRead = toKeptRead(request, kept);
+        while (keptRead.closing !== undefined) {
+          await keptRead.closing;
+          keptRead = toKeptRead(request, kept);
+        }
+        // Joined at once: in a moment it may take no more readers.
         for await (const piece of keptRead.read(request)) {
           fromByte += piece.length;
           yield piece;

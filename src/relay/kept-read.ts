@@ -152,9 +152,8 @@ export function createKeptRead(digest: string, sizeBytes: number, surroundings: 
         reader.request.onFetched?.(bytes);
       },
     };
-    // What came before the last reader left has used the link already.
-    const take = (bytes: number): Promise<void> =>
-      bucket.take(bytes, parting.signal).catch(() => ended.signal.throwIfAborted());
+    // What came has used the link already, and is kept whoever left meanwhile.
+    const take = (bytes: number): Promise<void> => bucket.take(bytes, parting.signal).catch(() => undefined);
     try {
       for await (const chunk of fetchSteadily(fetch, { ...surroundings, bucket: { take } })) {
         recent.add(part.goodBytes, chunk);
