@@ -11,6 +11,8 @@ interface EngineEvent {
 export interface Arrivals {
   /** Resolves when all have come, by pull or by tag, with the moment of the last one by `performance.now()`. */
   readonly all: Promise<number>;
+  /** When each came that has come. */
+  readonly moments: readonly number[];
   stop(): void;
 }
 
@@ -20,6 +22,7 @@ export async function watchArrivals(
   references: readonly string[],
 ): Promise<Arrivals> {
   const missing = new Set(references);
+  const moments: number[] = [];
   const ending = new AbortController();
   const filters = encodeURIComponent(JSON.stringify({ type: ['image'], event: ['pull', 'tag'] }));
   const { body } = await callEngine(dockerHost, {
@@ -33,8 +36,9 @@ export async function watchArrivals(
   lines.on('line', (line) => {
     const { Actor } = JSON.parse(line) as EngineEvent;
     // A pull is named by its reference, a tag by the image; both say the name.
-    for (const name of [Actor.ID, Actor.Attributes?.['name'] ?? '']) missing.delete(name);
-    if (missing.size === 0) resolve(performance.now());
+    for (const name of [Actor.ID, Actor.Attributes?.['name'] ?? ''])
+      if (missing.delete(name)) moments.push(performance.now());
+    if (missing.size === 0) resolve(moments.at(-1) ?? Number.NaN);
   });
-  return { all, stop: () => ending.abort() };
+  return { all, moments, stop: () => ending.abort() };
 }

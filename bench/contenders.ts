@@ -14,6 +14,8 @@ export interface Turn {
 
 /** How a turn went. */
 export interface TurnResult {
+  /** By `performance.now()`. */
+  readonly startedMs: number;
   /** Until the engine had all images: for programs, until they ended. */
   readonly seconds: number;
   /** Commands that failed and were given again. */
@@ -99,7 +101,7 @@ async function time(scene: Scene, command: string, args: readonly string[]): Pro
   const env = { ...process.env, DOCKER_HOST: scene.engine.dockerHost, DOCKER_CONFIG: scene.dockerConfigDir };
   const { stderr } = await execute(command, args, { env, maxBuffer: 64 * 1024 ** 2 });
   const retries = stderr.split('\n').filter((line) => line === 'again').length;
-  return { seconds: (performance.now() - startedMs) / 1000, retries };
+  return { startedMs, seconds: (performance.now() - startedMs) / 1000, retries };
 }
 
 /** So many calls in flight at once, each repeated until it succeeds. */
@@ -114,5 +116,5 @@ async function byApi({ scene, wanted }: Turn, width: number): Promise<TurnResult
     }
   };
   await Promise.all(Array.from({ length: Math.min(width, queue.length) }, work));
-  return { seconds: (performance.now() - startedMs) / 1000, retries };
+  return { startedMs, seconds: (performance.now() - startedMs) / 1000, retries };
 }

@@ -25,7 +25,7 @@ export async function pullByModule(
     edge.patchDesired({ images: wanted });
     const seconds = ((await arrivals.all) - startedMs) / 1000;
     const firstAtMs = registry.requests[requestsBefore]?.atMs ?? Number.NaN;
-    return { seconds, firstRequestMs: firstAtMs - patchedAtMs };
+    return { startedMs, seconds, firstRequestMs: firstAtMs - patchedAtMs };
   } finally {
     arrivals.stop();
     await module.stop();

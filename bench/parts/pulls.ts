@@ -1,8 +1,10 @@
-import type { Contender, TurnResult } from '../contenders.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { watchArrivals } from '../arrivals.ts';
+import type { Contender, Turn, TurnResult } from '../contenders.ts';
 import { FLOOR, FLOOR_OF_THREE, listContenders, LOOP, MODULE, WIDE_MODULE } from '../contenders.ts';
 import type { Bound, BenchOptions, Findings } from '../part.ts';
 import { ensurePrerequisites } from '#lab/prerequisites';
-import { pushImages, settleDisk, startScene } from '../scene.ts';
+import { pushImages, settleDisk, startScene, toReferences } from '../scene.ts';
 import type { Scene, Wanted } from '../scene.ts';
 import { toRatios, toSpread } from '../statistics.ts';
 import { formatSpread } from '../table.ts';
@@ -15,7 +17,12 @@ import { toImageSets } from '../image-sets.ts';
 export interface Trial {
   readonly set: string;
   readonly link: string;
-  readonly turns: ReadonlyMap<string, readonly TurnResult[]>;
+  readonly turns: ReadonlyMap<string, readonly TimedTurn[]>;
+}
+
+interface TimedTurn extends TurnResult {
+  /** Until an image was there, on average; absent where the engine does not tell of each. */
+  readonly meanSeconds?: number;
 }
 
 export const what = 'time until the engine has N images, against what a person would type';
@@ -46,6 +53,8 @@ export async function run({
   }
 }
 
+const LATE_MS = 1000;
+
 /** What contenders are, beside the lab's own, and the Debian package of each. */
 const QUICK_PROGRAMS = { docker: 'docker.io' };
 const PROGRAMS = { ...QUICK_PROGRAMS, 'docker-compose': 'docker-compose', skopeo: 'skopeo' };
@@ -61,13 +70,13 @@ async function runTrial(trial: {
   readonly rounds: number;
 }): Promise<Trial> {
   const { scene, contenders, set, wanted, link, rounds } = trial;
-  const turns = new Map<string, TurnResult[]>(contenders.map(({ name }) => [name, []]));
+  const turns = new Map<string, TimedTurn[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const { name, pull } of contenders) {
       await scene.engine.removeAllImages();
       await settleDisk();
       Object.assign(scene.registry.faults, link.toFaults(round));
-      const result = await pull({ scene, wanted });
+      const result = await takeTurn(pull, { scene, wanted });
       turns.get(name)?.push(result);
       console.error(`${set}, ${link.name}, round ${round + 1}: ${name} ${result.seconds.toFixed(2)} s`);
       await requireAll(scene, wanted, name);
@@ -75,6 +84,19 @@ async function runTrial(trial: {
   }
   await scene.engine.removeAllImages();
   return { set, link: link.name, turns };
+}
+
+async function takeTurn(pull: Contender['pull'], turn: Turn): Promise<TimedTurn> {
+  const references = toReferences(turn.scene, turn.wanted);
+  const arrivals = await watchArrivals(turn.scene.engine.dockerHost, references);
+  const result = await pull(turn);
+  // What is told of the last one may still be under way.
+  await Promise.race([arrivals.all, delay(LATE_MS)]);
+  const { moments, stop } = arrivals;
+  stop();
+  if (moments.length < references.length) return result;
+  const mean = moments.reduce((sum, moment) => sum + moment, 0) / moments.length;
+  return { ...result, meanSeconds: (mean - result.startedMs) / 1000 };
 }
 
 /** A contender that is fast because it left something out would be compared with nothing. */
@@ -105,14 +127,21 @@ function toTable(trial: Trial): Table {
       formatSpread(toSpread(seconds)),
       formatSpread(toRatios(seconds, toSeconds(trial, FLOOR))),
       formatSpread(toRatios(seconds, toSeconds(trial, LOOP))),
+      toMean(results),
       results[0]?.retries === undefined ? '' : String(retries),
     ];
   });
   return {
     title: `${trial.set}, ${trial.link}`,
-    columns: ['', 'seconds', '× the floor', '× the loop', 'given again'],
+    columns: ['', 'seconds', '× the floor', '× the loop', 'an image, on average', 'given again'],
     rows,
   };
+}
+
+/** Nothing where a turn did not tell. */
+function toMean(results: readonly TimedTurn[]): string {
+  const means = results.map(({ meanSeconds = Number.NaN }) => meanSeconds);
+  return means.some(Number.isNaN) ? '' : formatSpread(toSpread(means));
 }
 
 function toFirstRequests(trials: readonly Trial[]): Table {
