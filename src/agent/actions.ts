@@ -4,6 +4,7 @@ import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type { Herald } from '#agent/herald';
 import type { Clock, Engine, Log } from '#agent/ports';
+import { login } from '#agent/logins';
 import { createPullTable } from '#agent/pulls';
 import type { PullTable } from '#agent/pulls';
 import { createMeasures } from '#agent/measures';
@@ -14,8 +15,6 @@ import type { Moment } from '#core/image-record';
 import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { isRelayName } from '#core/retention';
-import { toCredentials } from '#core/registry-record';
-import type { Login, LoginOutcome, RegistryRecord } from '#core/registry-record';
 import type { Tally } from '#core/tally';
 import type { Action, Running } from '#core/world';
 
@@ -92,44 +91,6 @@ export function createActions(deps: ActionDeps): Actions {
       .catch((error: unknown) => log.error({ err: error }, 'an action ended in an unexpected error'))
       .finally(() => underWay.delete(tracked));
     underWay.add(tracked);
-  }
-
-  async function login(name: string): Promise<void> {
-    const record = deps.book.registries.get(name);
-    if (record === undefined) return;
-    if (record.attempts > 0) tally.count('retries_total', { action: 'login' });
-    const outcome = await tryCredentials(record);
-    if (!stopped.signal.aborted) {
-      const result = outcome.kind === 'accepted' ? 'succeeded' : 'failed';
-      tally.count('logins_total', { registry: name, result });
-    }
-    // A registry that was changed meanwhile is logged in to anew, for what it is now.
-    if (stopped.signal.aborted || deps.book.registries.get(name)?.registry !== record.registry) return;
-    const before = record.login;
-    outcomes.takeLogin(deps.book, name, outcome, toMoment());
-    const fields = { registry: name, address: record.registry.address };
-    if (outcome.kind === 'failed') {
-      log.debug({ ...fields, reason: outcome.reason, error: outcome.message }, 'login attempt failed');
-    } else if (hasChanged(before, outcome)) {
-      log.info({ ...fields, credential: outcome.credential ?? 'none' }, 'login succeeded');
-    }
-  }
-
-  async function tryCredentials(record: RegistryRecord): Promise<LoginOutcome> {
-    const credentials = toCredentials(record);
-    let refusal: AgentError | undefined;
-    for (const credential of credentials.length === 0 ? [undefined] : credentials) {
-      try {
-        const { address, ca } = record.registry;
-        await transports.login({ address, credential, ca }, stopped.signal);
-        return { kind: 'accepted', ...(credential === undefined ? {} : { credential: credential.name }) };
-      } catch (error) {
-        const failure = AgentError.of(error);
-        if (failure.reason !== 'Unauthorized') return toFailedLogin(failure);
-        refusal ??= failure;
-      }
-    }
-    return toFailedLogin(refusal ?? new AgentError('Unknown', 'no credential was tried'));
   }
 
   async function check(name: string): Promise<void> {
@@ -227,7 +188,7 @@ export function createActions(deps: ActionDeps): Actions {
   function start(action: Action): void {
     switch (action.kind) {
       case 'login':
-        return run(sets.logins, action.registry, () => login(action.registry));
+        return run(sets.logins, action.registry, () => login(action.registry, deps, stopped.signal));
       case 'check':
         return run(sets.checks, action.name, () => ask(action.name, () => check(action.name)));
       case 'measure':
@@ -266,15 +227,3 @@ export function createActions(deps: ActionDeps): Actions {
     },
   };
 }
-
-/** Whether a login is worth a line: one that succeeds again is told by whoever told of the failure. */
-const hasChanged = (
-  before: Login,
-  { credential }: Pick<Login & { kind: 'accepted' }, 'credential'>,
-): boolean => before.kind === 'unknown' || (before.kind === 'accepted' && before.credential !== credential);
-
-const toFailedLogin = ({ reason, message }: AgentError): LoginOutcome => ({
-  kind: 'failed',
-  reason,
-  message,
-});
