@@ -104,7 +104,10 @@ async function countAtRest({ engine, until }: Stage): Promise<number> {
 }
 
 function emptyTwin(name: string, more: Pick<Fault, 'isAtStart'>): Fault {
+  const countTold = ({ process }: Stage): number =>
+    process().output.split('edgeHub knows no desired properties').length - 1;
   let before = 0;
+  let toldBefore = 0;
   return {
     group,
     name,
@@ -114,14 +117,14 @@ function emptyTwin(name: string, more: Pick<Fault, 'isAtStart'>): Fault {
       stage.desireAll();
       if (more.isAtStart !== true) await stage.waitForReady();
       before = await countAtRest(stage);
+      // Of a process that is to start, none.
+      toldBefore = more.isAtStart === true ? 0 : countTold(stage);
       stage.edge.faults.emptyTwin = true;
       stage.edge.cutConnections();
     },
     async whileItLasts(stage) {
-      const { edge, engine, until, process } = stage;
-      const told = (): number => process().output.split('edgeHub knows no desired properties').length;
-      const toldBefore = more.isAtStart === true ? 1 : told();
-      await until('an empty twin', () => told() > toldBefore);
+      const { edge, engine, until } = stage;
+      await until('an empty twin', () => countTold(stage) > toldBefore);
       expect(await engine.images()).toHaveLength(before);
       expect(Object.keys(edge.reported()['images'] ?? {})).not.toEqual([]);
       return 'nothing was removed';
