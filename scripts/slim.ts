@@ -48,16 +48,22 @@ const UNUSED = new Set([
 /** Modules of which a little is used: the files in `slim/` that have their names do that. */
 const REPLACED = new Set(['debug', 'getos', 'lodash', 'readable-stream']);
 
+/** The same, and only for the file that comes first. */
+const REPLACED_FOR = new Set(['docker-modem/lib/modem util']);
+
 /** Leaves out of the bundle what is never called. A name that the libraries no longer load is an error. */
 export const slim: Plugin = {
   name: 'slim',
   setup(bundler) {
-    const unmet = new Set([...UNUSED, ...REPLACED]);
-    bundler.onResolve({ filter: /.*/ }, ({ path, resolveDir }) => {
+    const unmet = new Set([...UNUSED, ...REPLACED, ...REPLACED_FOR]);
+    bundler.onResolve({ filter: /.*/ }, ({ path, resolveDir, importer }) => {
       const name = path.startsWith('.') ? toName(join(resolveDir, path)) : path;
-      const substitute = UNUSED.has(name) ? 'unused' : REPLACED.has(name) ? name : undefined;
+      const nameThere = `${toName(importer)} ${name}`;
+      const isReplaced = REPLACED.has(name) || REPLACED_FOR.has(nameThere);
+      const substitute = UNUSED.has(name) ? 'unused' : isReplaced ? name : undefined;
       if (substitute === undefined) return undefined;
       unmet.delete(name);
+      unmet.delete(nameThere);
       return { path: join(import.meta.dirname, 'slim', `${substitute}.cjs`) };
     });
     bundler.onEnd(() => ({
