@@ -118,7 +118,7 @@ export const FAILURES: Readonly<Record<FailureReason, FailureRow>> = {
   Stalled: {
     retry: 'pull',
     advice:
-      'No byte arrived for stallTimeoutSeconds: check the link to the registry; a very slow link may need a longer time.',
+      'The registry sent no byte for too long: check the link to it; where that is very slow, raise stallTimeoutSeconds.',
   },
   TimedOut: {
     retry: 'pull',
