@@ -6,6 +6,7 @@ import { createImagePlans } from '#agent/image-plans';
 import { createIntake } from '#agent/intake';
 import { createMethods } from '#agent/methods';
 import { meterEngine } from '#agent/metered-engine';
+import { loop, RESYNC_MS } from '#agent/loop';
 import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
 import { toSteady } from '#agent/ports';
@@ -69,8 +70,6 @@ export interface Agent {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** The engine is listed again at least this often: an event may have been missed. */
-const RESYNC_MS = 5 * 60_000;
 /** An engine that is away is asked again this often. */
 const ENGINE_RETRY_MS = 5000;
 /** One failed look may be the engine's restart: only the second one in a row is told. */
@@ -235,29 +234,6 @@ export function createAgent(deps: AgentDeps): Agent {
     return Math.min(wakeAtMs, clock.nowMs() + idleMs);
   }
 
-  async function loop(signal: AbortSignal): Promise<void> {
-    /** By the steady clock. */
-    let untilMs = 0;
-    let listedAtMs = clock.steadyMs();
-    while (!signal.aborted) {
-      pulse.rest(untilMs - clock.steadyMs());
-      await wake.wait(untilMs, signal);
-      if (signal.aborted) return;
-      pulse.work();
-      if (clock.steadyMs() - listedAtMs >= RESYNC_MS) {
-        listedAtMs = clock.steadyMs();
-        observer.invalidate();
-      }
-      try {
-        untilMs = jumps.toSteadyMs(await pass(signal));
-      } catch (error) {
-        log.error({ err: error }, 'a pass ended in an unexpected error; the loop goes on');
-        untilMs = clock.steadyMs() + ENGINE_RETRY_MS;
-      }
-      pace.end();
-    }
-  }
-
   async function stop(): Promise<void> {
     await actions.stop();
     takeEnd(outlook);
@@ -275,7 +251,8 @@ export function createAgent(deps: AgentDeps): Agent {
       if (recalled !== undefined) intake.expect(recalled);
       const beside = new AbortController();
       const work = [reporter.run(beside.signal), herald.run(beside.signal), remembrance?.run(beside.signal)];
-      await Promise.all([loop(signal), observer.follow(pace.ring, signal)]);
+      const rounds = { clock, wake, pace, pulse, jumps, log, relist: observer.invalidate, pass };
+      await Promise.all([loop(rounds, signal), observer.follow(pace.ring, signal)]);
       beside.abort();
       await Promise.all([...work, stop()]);
       // What became of the pulls that were ended is known only now.
