@@ -1,10 +1,10 @@
-import { statfs } from 'node:fs/promises';
 import Docker from 'dockerode';
 import { toListedImage, toPlatform, toPlatforms, toStore } from '#adapters/docker-answers';
 import type { InfoAnswer } from '#adapters/docker-answers';
 import { fetchPullAuth, isTokenRefused, toAuth } from '#adapters/docker-auth';
 import type { EngineAnswers } from '#adapters/docker-auth';
 import { createDockerConnection, QUERY_TIMEOUT_MS, toStatus } from '#adapters/docker-connection';
+import { createEngineDisk } from '#adapters/docker-disk';
 import { pullImage } from '#adapters/docker-pull';
 import { readLines } from '#adapters/pull-stream';
 import type { Engine, Log, PullRequest } from '#agent/ports';
@@ -23,9 +23,6 @@ export interface DockerEngineOptions {
 /** What every pull wants to know stays for so long: an engine that is another one afterwards is asked before. */
 const ANSWERS_MS = 10_000;
 
-/** Between the ends of two pulls a disk fills slowly enough to be asked once in this time. */
-const FREE_BYTES_MS = 1000;
-
 /** Of an engine that is reached without TLS. */
 const DEFAULT_PORT = 2375;
 
@@ -43,9 +40,10 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   // Docker looks which names an image has left before it takes the last ones: where two go at once it may keep it for ever.
   const inTurn = createTurnstile(1);
   let known: (EngineAnswers & { readonly atMs: number }) | undefined;
-  let rootDir: string | undefined;
-  let freeBytes: Promise<number> | undefined;
-  let free: { readonly sizeBytes: number; readonly atMs: number } | undefined;
+  const disk = createEngineDisk(ask, async () => {
+    const info: InfoAnswer = await queries.info();
+    return info.DockerRootDir;
+  });
 
   async function fetchPlatform(signal: AbortSignal): Promise<Platform> {
     const { version } = await recallAnswers(signal);
@@ -146,7 +144,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     },
 
     pull: (request) =>
-      pullImage(request, { engine, open: openPull, fetchPlatform, log }).finally(() => (free = undefined)),
+      pullImage(request, { engine, open: openPull, fetchPlatform, log }).finally(disk.forget),
 
     async tag(idOrReference, target, signal) {
       const options = { repo: formatRepository(target), tag: target.tag ?? 'latest' };
@@ -190,31 +188,9 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
       }
     },
 
-    async fetchFreeBytes(signal) {
-      if (free !== undefined && performance.now() - free.atMs < FREE_BYTES_MS) return free.sizeBytes;
-      try {
-        if (rootDir === undefined) {
-          const info: InfoAnswer = await ask(signal, () => queries.info());
-          rootDir = info.DockerRootDir ?? '/';
-        }
-        const folder = rootDir;
-        // A disk that hangs never answers, and each question to it holds one of the few threads of the process.
-        const read = (): Promise<number> => readFreeBytes(folder).finally(() => (freeBytes = undefined));
-        const sizeBytes = await ask(signal, () => (freeBytes ??= read()));
-        free = { sizeBytes, atMs: performance.now() };
-        return sizeBytes;
-      } catch {
-        return undefined;
-      }
-    },
+    fetchFreeBytes: disk.fetchFreeBytes,
   };
   return engine;
-}
-
-/** In a container '/' lies on the engine's disk, where the folder itself is not to be seen. */
-async function readFreeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder).catch(() => statfs('/'));
-  return bavail * bsize;
 }
 
 /** Podman has no such question, and its 404 has no words of its own. */
