@@ -2,23 +2,19 @@ import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
 import type { Measures } from '#agent/measures';
+import { createPull, PullCancelled } from '#agent/pull';
+import type { OwnPull, Pull } from '#agent/pull';
 import type { BroughtImage } from '#agent/transports';
 import type { RegistryAccess } from '#core/registry-access';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { ImageSpec } from '#core/desired-state';
-import { toRemainingNeed } from '#core/disk-need';
-import type { ImageContent, KnownContent } from '#core/image-content';
-import { toImageKey } from '#core/image-record';
+import type { ImageContent } from '#core/image-content';
 import { toNames } from '#core/presence';
-import { foldLayer, isFetching, sumBytes, toSized } from '#core/progress';
-import type { LayerEvent, PullProgress } from '#core/progress';
-import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
-import type { Sample } from '#core/rate';
+import { sumBytes } from '#core/progress';
 import { AgentError } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { formatReference, formatRepository } from '#core/reference';
-import type { Transport } from '#core/route';
-import type { CancelCause, RunningPull } from '#core/world';
+import type { CancelCause } from '#core/world';
 
 /** The pulls in flight. */
 export interface PullTable {
@@ -32,33 +28,7 @@ export interface PullTable {
   cancel(name: string, cause: CancelCause): void;
 }
 
-export interface Pull extends RunningPull {
-  readonly progress: PullProgress;
-  /** Of the last half minute; undefined while nothing comes. */
-  readonly bytesPerSecond: number | undefined;
-}
-
-interface OwnPull extends Pull {
-  readonly controller: AbortController;
-  transport: Transport;
-  take(layerId: string, event: LayerEvent): void;
-  /** Bytes came from the registry, which the engine has not told of yet. */
-  advance(): void;
-  takeContent(known: KnownContent): void;
-}
-
 const toBytes = ({ progress }: Pull): number => sumBytes([progress]).downloadedBytes;
-
-/** What a pull is aborted with. */
-class PullCancelled extends Error {
-  override readonly name = 'PullCancelled';
-  readonly cancelCause: CancelCause;
-
-  constructor(cancelCause: CancelCause) {
-    super(`pull cancelled: ${cancelCause}`);
-    this.cancelCause = cancelCause;
-  }
-}
 
 export interface PullDeps extends ActionDeps {
   readonly measures: Measures;
@@ -81,76 +51,29 @@ export function createPullTable({
   const running = new Map<string, OwnPull>();
   const ended = new Map<string, OwnPull>();
 
-  function createPull(spec: ImageSpec, content: KnownContent | undefined): OwnPull {
-    let known = content;
-    let progress = toSized(known?.missing ?? []);
-    // Kept steady and told by the machine's clock: setting that clock makes no pull stall.
-    const startedMs = clock.steadyMs();
-    let advancedMs = startedMs;
-    let samples: readonly Sample[] = [{ atMs: startedMs, bytes: 0 }];
-    const toTime = (steadyMs: number): number => clock.nowMs() - (clock.steadyMs() - steadyMs);
-    const controller = new AbortController();
-    const toSamples = (): readonly Sample[] =>
-      addSample(samples, { atMs: clock.steadyMs(), bytes: sumBytes([progress]).downloadedBytes });
-    return {
-      key: toImageKey(spec),
-      reference: spec.reference,
-      transport: transports.routes.get(spec.reference.registry)?.transport ?? 'engine',
-      controller,
-      get startedAtMs() {
-        return toTime(startedMs);
-      },
-      get advancedAtMs() {
-        return toTime(advancedMs);
-      },
-      get progress() {
-        return progress;
-      },
-      get bytesPerSecond() {
-        return toBytesPerSecond(toSamples());
-      },
-      get diskBytes() {
-        return toRemainingNeed(known, progress);
-      },
-      get isFetching() {
-        return isFetching(progress);
-      },
-      get isCancelling() {
-        return controller.signal.aborted;
-      },
-      take(layerId, event) {
-        const before = progress;
-        progress = foldLayer(progress, layerId, event);
-        if (progress.advances > before.advances) advancedMs = clock.steadyMs();
-        if (book.takeHeard(state, spec.reference.registry)) ring();
-        // Another one may begin.
-        const mayLetGo = event.kind === 'downloaded' || event.kind === 'retrying';
-        if (mayLetGo && isFetching(before) && !isFetching(progress)) ring();
-        // The engine writes many lines a second.
-        if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
-      },
-      advance() {
-        advancedMs = clock.steadyMs();
-      },
-      takeContent(latest) {
-        known = latest;
-        for (const [layerId, layer] of toSized(latest.missing).layers) {
-          const { totalBytes } = layer;
-          if (totalBytes !== undefined)
-            progress = foldLayer(progress, layerId, { kind: 'sized', totalBytes });
-        }
-      },
-    };
-  }
-
   /** The outcome counts for the entry that it was started for, and for no other that has its name now. */
   const isCurrent = (name: string, { key }: Pull): boolean => state.images.get(name)?.key === key;
 
+  function createFor(name: string, spec: ImageSpec): OwnPull {
+    const { registry } = spec.reference;
+    return createPull({
+      spec,
+      content: state.contents.get(name),
+      transport: transports.routes.get(registry)?.transport ?? 'engine',
+      clock,
+      onHeard() {
+        if (book.takeHeard(state, registry)) ring();
+      },
+      onLetGo: ring,
+    });
+  }
+
   async function start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void> {
-    const pull = createPull(spec, state.contents.get(name));
+    const { registry } = spec.reference;
+    const pull = createFor(name, spec);
     const reference = formatReference(spec.reference);
     // Until when others wait for the first answer decides when to look again.
-    if (book.takeAsked(state, spec.reference.registry, toMoment())) ring();
+    if (book.takeAsked(state, registry, toMoment())) ring();
     running.set(name, pull);
     ended.delete(name);
     if ((state.images.get(name)?.attempts ?? 0) > 0) tally.count('retries_total', { action: 'pull' });
@@ -162,8 +85,6 @@ export function createPullTable({
     let pulled: BroughtImage | undefined;
     try {
       await remember();
-      const { signal } = pull.controller;
-      const onLayer = pull.take;
       pulled = await transports.pull({
         reference: spec.reference,
         access,
@@ -172,8 +93,8 @@ export function createPullTable({
         platform: spec.platform,
         engine: measures.toPlatform(),
         stallTimeoutMs: (state.desired?.settings ?? DEFAULT_SETTINGS).stallTimeoutSeconds * 1000,
-        signal,
-        onLayer,
+        signal: pull.signal,
+        onLayer: pull.take,
         onTransport: (transport) => (pull.transport = transport),
         onContent: (content) => void takeContent(name, spec, pull, content),
         onFetched: pull.advance,
@@ -200,7 +121,7 @@ export function createPullTable({
       for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
       ended.set(name, pull);
-      book.takeUnheard(state, spec.reference.registry);
+      book.takeUnheard(state, registry);
       tally.count('downloaded_bytes_total', {}, toBytes(pull));
       // What became of an image that had one of the names before only a listing tells.
       const hasMoved = idsBefore.some((id) => id !== '' && id !== pulled?.id);
@@ -219,7 +140,7 @@ export function createPullTable({
   ): Promise<void> {
     if (state.contents.get(name)?.content.digest === content.digest) return;
     try {
-      const known = await measures.compare(spec, content, pull.controller.signal);
+      const known = await measures.compare(spec, content, pull.signal);
       if (running.get(name) !== pull) return;
       if (isCurrent(name, pull)) state.contents.set(name, known);
       pull.takeContent(known);
@@ -263,7 +184,7 @@ export function createPullTable({
     forgetEnded: () => ended.clear(),
     start,
     cancel(name, cause) {
-      running.get(name)?.controller.abort(new PullCancelled(cause));
+      running.get(name)?.cancel(cause);
     },
   };
 }

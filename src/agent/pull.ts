@@ -1,0 +1,119 @@
+import type { Clock } from '#agent/ports';
+import type { ImageSpec } from '#core/desired-state';
+import { toRemainingNeed } from '#core/disk-need';
+import type { KnownContent } from '#core/image-content';
+import { toImageKey } from '#core/image-record';
+import { foldLayer, isFetching, sumBytes, toSized } from '#core/progress';
+import type { LayerEvent, PullProgress } from '#core/progress';
+import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
+import type { Sample } from '#core/rate';
+import type { Transport } from '#core/route';
+import type { CancelCause, RunningPull } from '#core/world';
+
+/** A pull in flight, or one that just ended, as others see it. */
+export interface Pull extends RunningPull {
+  readonly progress: PullProgress;
+  /** Of the last half minute; undefined while nothing comes. */
+  readonly bytesPerSecond: number | undefined;
+}
+
+/** The same, as whoever runs it sees it: it takes what is heard of it, and can be ended. */
+export interface OwnPull extends Pull {
+  /** Aborts with a `PullCancelled`. */
+  readonly signal: AbortSignal;
+  transport: Transport;
+  take(layerId: string, event: LayerEvent): void;
+  /** Bytes came from the registry, which the engine has not told of yet. */
+  advance(): void;
+  takeContent(known: KnownContent): void;
+  cancel(cause: CancelCause): void;
+}
+
+/** What a pull is aborted with. */
+export class PullCancelled extends Error {
+  override readonly name = 'PullCancelled';
+  readonly cancelCause: CancelCause;
+
+  constructor(cancelCause: CancelCause) {
+    super(`pull cancelled: ${cancelCause}`);
+    this.cancelCause = cancelCause;
+  }
+}
+
+/** What a pull begins with, and who hears of it. */
+export interface PullStart {
+  readonly spec: ImageSpec;
+  /** What the image holds, where that was asked. */
+  readonly content: KnownContent | undefined;
+  /** How its bytes are expected to come, until that is decided. */
+  readonly transport: Transport;
+  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
+  /** Called for each line about a layer: the registry has answered. */
+  readonly onHeard: () => void;
+  /** Called when the engine fetches nothing for it any more: another pull may begin. */
+  readonly onLetGo: () => void;
+}
+
+/** One pull, of which nothing was heard yet. */
+export function createPull({ spec, content, transport, clock, onHeard, onLetGo }: PullStart): OwnPull {
+  let known = content;
+  let progress = toSized(known?.missing ?? []);
+  // Kept steady and told by the machine's clock: setting that clock makes no pull stall.
+  const startedMs = clock.steadyMs();
+  let advancedMs = startedMs;
+  let samples: readonly Sample[] = [{ atMs: startedMs, bytes: 0 }];
+  const toTime = (steadyMs: number): number => clock.nowMs() - (clock.steadyMs() - steadyMs);
+  const controller = new AbortController();
+  const toSamples = (): readonly Sample[] =>
+    addSample(samples, { atMs: clock.steadyMs(), bytes: sumBytes([progress]).downloadedBytes });
+  return {
+    key: toImageKey(spec),
+    reference: spec.reference,
+    transport,
+    signal: controller.signal,
+    get startedAtMs() {
+      return toTime(startedMs);
+    },
+    get advancedAtMs() {
+      return toTime(advancedMs);
+    },
+    get progress() {
+      return progress;
+    },
+    get bytesPerSecond() {
+      return toBytesPerSecond(toSamples());
+    },
+    get diskBytes() {
+      return toRemainingNeed(known, progress);
+    },
+    get isFetching() {
+      return isFetching(progress);
+    },
+    get isCancelling() {
+      return controller.signal.aborted;
+    },
+    take(layerId, event) {
+      const before = progress;
+      progress = foldLayer(progress, layerId, event);
+      if (progress.advances > before.advances) advancedMs = clock.steadyMs();
+      onHeard();
+      const mayLetGo = event.kind === 'downloaded' || event.kind === 'retrying';
+      if (mayLetGo && isFetching(before) && !isFetching(progress)) onLetGo();
+      // The engine writes many lines a second.
+      if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
+    },
+    advance() {
+      advancedMs = clock.steadyMs();
+    },
+    takeContent(latest) {
+      known = latest;
+      for (const [layerId, layer] of toSized(latest.missing).layers) {
+        const { totalBytes } = layer;
+        if (totalBytes !== undefined) progress = foldLayer(progress, layerId, { kind: 'sized', totalBytes });
+      }
+    },
+    cancel(cause) {
+      controller.abort(new PullCancelled(cause));
+    },
+  };
+}
