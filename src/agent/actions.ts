@@ -5,6 +5,7 @@ import type { Observer } from '#agent/observe';
 import type { Herald } from '#agent/herald';
 import type { Clock, Engine, Log } from '#agent/ports';
 import { login } from '#agent/logins';
+import { own } from '#agent/ownership';
 import { createPullTable } from '#agent/pulls';
 import type { PullTable } from '#agent/pulls';
 import { createMeasures } from '#agent/measures';
@@ -149,7 +150,7 @@ export function createActions(deps: ActionDeps): Actions {
       for (const target of targets) {
         await engine.tag(id, target, stopped.signal);
         log.info({ image: name, reference: formatReference(target) }, 'image tagged');
-        book.own(deps.book, name, [formatReference(target)]);
+        own(deps.book, name, [formatReference(target)]);
       }
     } catch (error) {
       if (!stopped.signal.aborted) outcomes.takeFailed(deps.book, name, AgentError.of(error), toMoment());

@@ -9,6 +9,7 @@ import { meterEngine } from '#agent/metered-engine';
 import { loop, RESYNC_MS } from '#agent/loop';
 import { createObserver } from '#agent/observe';
 import { createRemembrance } from '#agent/memory';
+import { disown, settleInherited } from '#agent/ownership';
 import { toSteady } from '#agent/ports';
 import { createPassPace } from '#agent/pass-pace';
 import { createPulse } from '#agent/pulse';
@@ -178,9 +179,9 @@ export function createAgent(deps: AgentDeps): Agent {
     if (!watch.take(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
     surroundings.takeEngine(looked, freeBytes);
     if (looked.kind === 'known') {
-      records.settleInherited(book, looked.index);
+      settleInherited(book, looked.index);
       // A name that is being given may not have been there yet when the engine was looked at.
-      if (actions.running.tags.size === 0) records.disown(book, looked.index, clock.steadyMs());
+      if (actions.running.tags.size === 0) disown(book, looked.index, clock.steadyMs());
     }
     const { desired } = book;
     if (desired === undefined) {

@@ -1,12 +1,9 @@
-import { findAbsence } from '#core/absence';
 import type { DesiredState, ImageSpec } from '#core/desired-state';
 import type { KnownContent } from '#core/image-content';
 import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
 import { findImage } from '#core/presence';
-import type { ImageIndex } from '#core/presence';
 import { OPEN, toAloneUntilMs } from '#core/opening';
-import { toRepository } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
 import { loginDemanded, shiftedRegistry, toCredential, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
@@ -35,9 +32,6 @@ export interface Book {
   /** What images hold that are to be pulled, by name, where that was asked. */
   readonly contents: Map<string, KnownContent>;
 }
-
-/** To unpack the image that took a tag over may take a slow device this long; for that time the one before is not listed. */
-const UNCLEAR_MS = 60 * 60_000;
 
 export function createBook(): Book {
   return {
@@ -191,37 +185,6 @@ export function takeUnheard(book: Book, address: string): void {
   if (book.openings.get(address) !== OPEN) book.openings.delete(address);
 }
 
-/** Remembers references that this module brought for an image: they are its to clean up. */
-export function own(book: Book, name: string, references: Iterable<string>): void {
-  for (const reference of references) book.owned.set(reference, name);
-}
-
-/** What pulls brought whose end the module did not live to see is its own too: the reference is another image's now. */
-export function settleInherited(book: Book, { byName }: ImageIndex): void {
-  for (const [reference, { name, idBefore }] of book.inherited) {
-    const image = byName.get(reference);
-    if (image === undefined || image.id === idBefore) continue;
-    const repository = `${toRepository(reference)}@`;
-    own(book, name, [reference, ...image.digests.filter((digest) => digest.startsWith(repository))]);
-  }
-  book.inherited.clear();
-}
-
-/**
- * What is gone from the engine is no more this module's: should it come back, somebody else brought it. Names that a
- * pull in flight may move wait for its end.
- */
-export function disown(book: Book, index: ImageIndex, steadyMs: number): void {
-  const moving = new Set(Array.from(book.claimed.keys(), toRepository));
-  const { gone, unclear } = findAbsence(book.owned.keys(), index);
-  const unclearSince = new Map(unclear.map((name) => [name, book.unclearSinceMs.get(name) ?? steadyMs]));
-  replaceAll(book.unclearSinceMs, unclearSince);
-  const overdue = unclear.filter((name) => steadyMs - (unclearSince.get(name) ?? steadyMs) >= UNCLEAR_MS);
-  for (const reference of [...gone, ...overdue]) {
-    if (!moving.has(toRepository(reference))) book.owned.delete(reference);
-  }
-}
-
 /** How to speak to an image's registry; a pull from one that is not listed is anonymous. */
 export function toAccess(
   { registries }: Pick<Book, 'registries'>,
@@ -251,7 +214,8 @@ function* toSpecs(book: Book): Generator<[string, ImageSpec]> {
   }
 }
 
-function replaceAll<V>(map: Map<string, V>, values: ReadonlyMap<string, V>): void {
+/** Has a map of the book hold these values and no others. */
+export function replaceAll<V>(map: Map<string, V>, values: ReadonlyMap<string, V>): void {
   map.clear();
   for (const [key, value] of values) map.set(key, value);
 }

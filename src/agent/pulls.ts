@@ -2,6 +2,7 @@ import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
 import type { Measures } from '#agent/measures';
+import { own } from '#agent/ownership';
 import { createPull, PullCancelled } from '#agent/pull';
 import type { OwnPull, Pull } from '#agent/pull';
 import type { BroughtImage } from '#agent/transports';
@@ -100,7 +101,7 @@ export function createPullTable({
         onFetched: pull.advance,
       });
       const references = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
-      if (!pulled.wasPresent) book.own(state, name, references);
+      if (!pulled.wasPresent) own(state, name, references);
       if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
       const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
       const { digest, sizeBytes, wasPresent, transport } = pulled;
