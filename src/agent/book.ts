@@ -4,6 +4,8 @@ import * as record from '#core/image-record';
 import type { ImageRecord, Moment } from '#core/image-record';
 import { findImage } from '#core/presence';
 import { OPEN, toAloneUntilMs } from '#core/opening';
+import { withTimes } from '#core/places';
+import type { PullTimes, RecentTimes } from '#core/places';
 import type { RegistryAccess } from '#core/registry-access';
 import { loginDemanded, shiftedRegistry, toCredential, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
@@ -27,6 +29,8 @@ export interface Book {
   /** The same, of the pulls that were in flight when the module was killed, until the engine is seen. */
   readonly inherited: Map<string, Claim>;
   readonly stalledAddresses: Set<string>;
+  /** What the last pulls since the desired properties changed took, by the address of the registry. */
+  readonly times: Map<string, RecentTimes>;
   /** How far registries are begun with, by address: since the desired properties changed. */
   readonly openings: Map<string, number>;
   /** What images hold that are to be pulled, by name, where that was asked. */
@@ -44,6 +48,7 @@ export function createBook(): Book {
     claimed: new Map(),
     inherited: new Map(),
     stalledAddresses: new Set(),
+    times: new Map(),
     openings: new Map(),
     contents: new Map(),
   };
@@ -58,6 +63,7 @@ export function takeDesired(book: Book, desired: DesiredState, nowMs: number, is
   if (isChanged) {
     book.generation += 1;
     book.openings.clear();
+    book.times.clear();
   }
   const images = new Map<string, ImageRecord>();
   const latestMs = nowMs + desired.settings.retryMaxSeconds * 1000;
@@ -178,6 +184,12 @@ export function takeHeard(book: Book, address: string): boolean {
   if (book.openings.get(address) === OPEN) return false;
   book.openings.set(address, OPEN);
   return true;
+}
+
+/** A pull has ended well. @param times - absent where they say nothing of the registry */
+export function takeTimes(book: Book, address: string, times: PullTimes | undefined): void {
+  if (times === undefined) return;
+  book.times.set(address, withTimes(book.times.get(address) ?? [], times));
 }
 
 /** A question ended: where there was no answer yet, the next one goes alone too. */

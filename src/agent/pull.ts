@@ -7,6 +7,7 @@ import { foldLayer, isFetching, sumBytes, toSized } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
 import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
 import type { Sample } from '#core/rate';
+import type { PullTimes } from '#core/places';
 import type { Transport } from '#core/route';
 import type { CancelCause, RunningPull } from '#core/world';
 
@@ -15,6 +16,8 @@ export interface Pull extends RunningPull {
   readonly progress: PullProgress;
   /** Of the last half minute; undefined while nothing comes. */
   readonly bytesPerSecond: number | undefined;
+  /** Undefined before all is fetched, where nothing was, and where the relay is what the engine asks. */
+  readonly times: PullTimes | undefined;
 }
 
 /** The same, as whoever runs it sees it: it takes what is heard of it, and can be ended. */
@@ -26,6 +29,8 @@ export interface OwnPull extends Pull {
   /** Bytes came from the registry, which the engine has not told of yet. */
   advance(): void;
   takeContent(known: KnownContent): void;
+  /** All is there, and the registry is asked for the name. */
+  takeNaming(): void;
   cancel(cause: CancelCause): void;
 }
 
@@ -50,7 +55,7 @@ export interface PullStart {
   readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
   /** Called for each line about a layer: the registry has answered. */
   readonly onHeard: () => void;
-  /** Called when the engine fetches nothing for it any more: another pull may begin. */
+  /** Called when nothing is fetched for it any more, and when all is unpacked: another pull may begin. */
   readonly onLetGo: () => void;
 }
 
@@ -61,6 +66,9 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
   // Kept steady and told by the machine's clock: setting that clock makes no pull stall.
   const startedMs = clock.steadyMs();
   let advancedMs = startedMs;
+  let namedMs: number | undefined;
+  let fetchedMs: number | undefined;
+  let isNaming = false;
   let samples: readonly Sample[] = [{ atMs: startedMs, bytes: 0 }];
   const toTime = (steadyMs: number): number => clock.nowMs() - (clock.steadyMs() - steadyMs);
   const controller = new AbortController();
@@ -86,8 +94,14 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
     get diskBytes() {
       return toRemainingNeed(known, progress);
     },
-    get isFetching() {
-      return isFetching(progress);
+    get stage() {
+      if (isNaming) return 'naming';
+      if (progress.layers.size === 0) return 'asking';
+      return isFetching(progress) ? 'fetching' : 'unpacking';
+    },
+    get times() {
+      if (this.transport === 'relay' || namedMs === undefined || fetchedMs === undefined) return undefined;
+      return { askedMs: namedMs - startedMs, fetchedMs: fetchedMs - namedMs };
     },
     get isCancelling() {
       return controller.signal.aborted;
@@ -96,9 +110,13 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
       const before = progress;
       progress = foldLayer(progress, layerId, event);
       if (progress.advances > before.advances) advancedMs = clock.steadyMs();
+      namedMs ??= clock.steadyMs();
       onHeard();
       const mayLetGo = event.kind === 'downloaded' || event.kind === 'retrying';
-      if (mayLetGo && isFetching(before) && !isFetching(progress)) onLetGo();
+      if (mayLetGo && isFetching(before) && !isFetching(progress)) {
+        fetchedMs = clock.steadyMs();
+        onLetGo();
+      }
       // The engine writes many lines a second.
       if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
     },
@@ -111,6 +129,10 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
         const { totalBytes } = layer;
         if (totalBytes !== undefined) progress = foldLayer(progress, layerId, { kind: 'sized', totalBytes });
       }
+    },
+    takeNaming() {
+      isNaming = true;
+      onLetGo();
     },
     cancel(cause) {
       controller.abort(new PullCancelled(cause));

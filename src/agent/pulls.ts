@@ -99,12 +99,14 @@ export function createPullTable({
         onTransport: (transport) => (pull.transport = transport),
         onContent: (content) => void takeContent(name, spec, pull, content),
         onFetched: pull.advance,
+        onNaming: pull.takeNaming,
       });
       const references = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
       if (!pulled.wasPresent) own(state, name, references);
       if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
       const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
       const { digest, sizeBytes, wasPresent, transport } = pulled;
+      book.takeTimes(state, registry, pull.times);
       tally.count('pulls_total', { result: wasPresent ? 'unchanged' : 'succeeded' });
       if (!wasPresent) tally.observe('pull_duration_seconds', {}, durationMs / 1000);
       const bytes = toBytes(pull);

@@ -116,6 +116,7 @@ async function pullName(
 ): Promise<AgentError | undefined> {
   const { reference, access, signal } = request;
   const { address } = access;
+  request.onNaming();
   const over = new AbortController();
   const ended = new AbortController();
   const giveUp = (message: string): void => over.abort(new AgentError('RegistryUnreachable', message));

@@ -51,6 +51,8 @@ export interface TransportedPull extends PullRequest {
   readonly onContent: (content: ImageContent) => void;
   /** Called as bytes come from the registry, where the module sees them. */
   readonly onFetched: (sizeBytes: number) => void;
+  /** Called when all came through the relay, and the engine asks the registry for the name. */
+  readonly onNaming: () => void;
 }
 
 export interface TransportDeps extends RouteDeps {

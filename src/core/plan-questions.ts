@@ -2,8 +2,9 @@ import type { ImageSpec } from '#core/desired-state';
 import { toKeptBytes } from '#core/disk-need';
 import type { Court, Judgement } from '#core/judge';
 import { createDoor } from '#core/opening';
+import { createPlaces, SILENCE_MS } from '#core/places';
 import { formatReference, formatTagged } from '#core/reference';
-import type { Action, RunningPull, World } from '#core/world';
+import type { Action, World } from '#core/world';
 
 /** What registries are asked now: whose turn it is, and how much at once. */
 
@@ -21,9 +22,6 @@ interface Candidate {
 
 /** Manifest requests in flight at once; they are small, and the registry may stand at the end of a poor link. */
 const MAX_CONCURRENT_CHECKS = 4;
-
-/** Through the relay a registry that sends nothing for so long keeps its places from no other registry. */
-const SILENCE_MS = 15_000;
 
 /** A registry that takes longer to say what an image holds keeps no other image from being pulled. */
 const MEASURE_GRACE_MS = 2000;
@@ -94,7 +92,7 @@ const toHoldEndMs = ({ running }: World): number =>
   Math.max(...[...running.measures.values()].map((startedAtMs) => startedAtMs + MEASURE_GRACE_MS), 0);
 
 function planPulls(judgements: Judgements, world: Court, admit: Door): Action[] {
-  const { running, desired, stalledAddresses } = world;
+  const { running, stalledAddresses } = world;
   const isStalled = (spec: ImageSpec): boolean => stalledAddresses.has(spec.reference.registry);
   if (toHoldEndMs(world) > world.nowMs) return [];
   const candidates = toCandidates(judgements, 'pull', world);
@@ -103,16 +101,12 @@ function planPulls(judgements: Judgements, world: Court, admit: Door): Action[] 
   const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);
   const pulling = new Set([...running.pulls.values()].flatMap(({ reference }) => toTargets(reference)));
   const actions: Action[] = [];
-  const busyBefore = new Map<string, number>();
-  let begun = 0;
+  const places = createPlaces(world);
   let askable = MAX_CONCURRENT_CHECKS - running.measures.size;
   let { spareBytes } = world;
   for (const { name, spec } of eligible) {
     const { registry } = spec.reference;
-    const before = busyBefore.get(registry) ?? toBusy(registry, world);
-    busyBefore.set(registry, before);
-    const busy = before + begun;
-    if (busy >= desired.settings.maxConcurrentPulls) continue;
+    if (!places.isFree(registry)) continue;
     const targets = toTargets(spec.reference);
     if (targets.some((target) => pulling.has(target))) continue;
     const { diskBytes = 0, ampleBytes = 0, missing = [] } = world.contents.get(name) ?? {};
@@ -127,26 +121,11 @@ function planPulls(judgements: Judgements, world: Court, admit: Door): Action[] 
     }
     if (diskBytes > spareBytes + keptBytes || !admit(registry)) continue;
     spareBytes -= diskBytes - keptBytes;
-    begun += 1;
+    places.take(registry);
     for (const target of targets) pulling.add(target);
     actions.push({ kind: 'pull', name });
   }
   return actions;
-}
-
-/**
- * Places that an image of a registry finds taken. A pull for which nothing is fetched holds none, for as many pulls as
- * there are places, so that the link does not rest meanwhile. Those of another registry that sends nothing through the
- * relay do not count: the relay has the engine let go of it.
- */
-function toBusy(registry: string, { running, nowMs, desired }: World): number {
-  const isSilent = (pull: RunningPull): boolean =>
-    pull.reference.registry !== registry &&
-    pull.transport === 'relay' &&
-    nowMs >= pull.advancedAtMs + SILENCE_MS;
-  const busy = [...running.pulls.values()].filter((pull) => !isSilent(pull));
-  const fetching = busy.filter(({ isFetching }) => isFetching).length;
-  return Math.max(fetching, busy.length - desired.settings.maxConcurrentPulls);
 }
 
 /** The names that a pull writes: two pulls of one name wait for each other. */

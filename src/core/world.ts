@@ -2,6 +2,7 @@ import type { DesiredState } from '#core/desired-state';
 import type { KnownContent } from '#core/image-content';
 import type { ImageRecord } from '#core/image-record';
 import type { Openings } from '#core/opening';
+import type { PullStage, RecentTimes } from '#core/places';
 import type { EngineContent, ListedImage } from '#core/presence';
 import type { FailureReason, WaitingReason } from '#core/reason';
 import type { Reference } from '#core/reference';
@@ -24,6 +25,8 @@ export interface World {
   readonly running: Running;
   /** Addresses of registries from which a pull stalled and none has come since. */
   readonly stalledAddresses: ReadonlySet<string>;
+  /** What the last pulls since the desired properties changed took, by the address of the registry. */
+  readonly times: ReadonlyMap<string, RecentTimes>;
   /** How far registries are begun with since the desired properties changed. */
   readonly openings: Openings;
   /** References that this module pulled or tagged, and the name that each was listed under. */
@@ -83,8 +86,7 @@ export interface RunningPull {
   /** What it will still take on the engine's disk, as far as that is known. */
   readonly diskBytes: number;
   readonly transport: Transport;
-  /** Something is fetched for it now, or may be at any moment: the engine does more than unpack, or wait to ask again. */
-  readonly isFetching: boolean;
+  readonly stage: PullStage;
   readonly isCancelling: boolean;
 }
 

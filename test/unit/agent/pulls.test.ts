@@ -55,3 +55,24 @@ test('while an engine waits to ask again for what is left of an image, the next 
   await clock.settle();
   expect(engine.pulls.map(({ request }) => request.reference.repository)).toEqual(['a', 'b']);
 });
+
+test('where an engine waits for answers longer than for bytes, more images are asked for than may be fetched', async () => {
+  const { engine, desire, clock } = startStage();
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  for (const name of names) engine.serve(`${ADDRESS}/${name}:1`);
+  const images = Object.fromEntries(names.map((name) => [name, `${ADDRESS}/${name}:1`]));
+  const inFlight = (): string[] => engine.pulls.map(({ request }) => request.reference.repository);
+  await desire(images, { maxConcurrentPulls: 1 });
+  for (const name of ['a', 'b']) {
+    expect(inFlight()).toEqual([name]);
+    await clock.advance(500);
+    engine.pulls[0]?.layer(name, { kind: 'downloading', currentBytes: 5, totalBytes: 5 });
+    await clock.advance(100);
+    engine.pulls[0]?.layer(name, { kind: 'downloaded' });
+    await clock.settle();
+    // It only unpacks, and the next one is asked for beside it.
+    engine.pulls[0]?.finish();
+    await clock.settle();
+  }
+  expect(inFlight()).toEqual(['c', 'd', 'e']);
+});

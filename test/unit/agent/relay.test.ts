@@ -97,6 +97,18 @@ describe('an image comes through the relay', () => {
     expect(await names(stage)).toEqual([]);
   });
 
+  it('and while the engine asks for the names of the first ones, as many more as there are places come', async () => {
+    const engine = createFakeEngine();
+    const { pull } = engine;
+    engine.pull = (request) =>
+      request.reference.registry === ADDRESS ? never(request.signal) : pull(request);
+    const stage = startRelayStage({ engine });
+    const images = ['a', 'b', 'c', 'd', 'e'].map((name) => [name, `${ADDRESS}/${name}:1`] as const);
+    for (const [, image] of images) engine.serve(image);
+    await stage.desire(Object.fromEntries(images), { maxConcurrentPulls: 1 });
+    expect(callsOf(stage, 'pull 127.0.0.1:5010')).toHaveLength(3);
+  });
+
   it('and a tag that moves is seen by the module itself', async () => {
     const stage = startRelayStage();
     stage.engine.failures.set(ADDRESS, 'RegistryUntrusted');

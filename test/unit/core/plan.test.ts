@@ -19,6 +19,8 @@ const NIGHT: PullWindow = {
   outsideBytesPerSecond: 0,
 };
 const MINUTE_MS = 60_000;
+const ANSWERS = { askedMs: 500, fetchedMs: 100 };
+const BYTES = { askedMs: 500, fetchedMs: 5000 };
 const other = (spec: ReturnType<typeof toSpec>, registry: string): typeof spec => {
   const { registry: _registry, ...rest } = spec;
   return { ...rest, reference: { ...spec.reference, registry } };
@@ -62,14 +64,59 @@ const ROWS: readonly Row[] = [
     when: 'pulls for which nothing is fetched hold no place',
     specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c'), d: toSpec('d') },
     settings: { maxConcurrentPulls: 2 },
-    pulls: { a: { isFetching: false }, b: {} },
+    pulls: { a: { stage: 'unpacking' }, b: {} },
     actions: ['pull c'],
   },
   {
     when: 'for as many pulls as there are places nothing is fetched: no more begin than there are places beside them',
     specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c'), d: toSpec('d') },
     settings: { maxConcurrentPulls: 1 },
-    pulls: { a: { isFetching: false }, b: { isFetching: false } },
+    pulls: { a: { stage: 'unpacking' }, b: { stage: 'unpacking' } },
+    actions: [],
+  },
+  {
+    when: 'a pull that only asks holds its place where bytes are what takes long',
+    specs: { a: toSpec('a'), b: toSpec('b') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { stage: 'asking' } },
+    world: { times: new Map([[ADDRESS, [BYTES, ANSWERS, BYTES]]]) },
+    actions: [],
+  },
+  {
+    when: 'answers are what takes long: a pull that only asks holds no place',
+    specs: { a: toSpec('a'), b: toSpec('b') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { stage: 'asking' } },
+    world: { times: new Map([[ADDRESS, [ANSWERS, BYTES, ANSWERS]]]) },
+    actions: ['pull b'],
+  },
+  {
+    when: 'another registry’s answers take long: here bytes do, and a pull that asks holds its place',
+    specs: { a: toSpec('a'), b: toSpec('b') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { stage: 'asking' } },
+    world: { times: new Map([['other:5000', [ANSWERS, ANSWERS]]]) },
+    actions: [],
+  },
+  {
+    when: 'answers are what takes long: of the pulls in flight there are three times as many as places, and no more',
+    specs: Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => [name, toSpec(name)])),
+    settings: { maxConcurrentPulls: 2 },
+    world: { times: new Map([[ADDRESS, [ANSWERS, ANSWERS]]]) },
+    actions: ['pull a', 'pull b', 'pull c', 'pull d', 'pull e', 'pull f'],
+  },
+  {
+    when: 'a pull that only waits for its name holds no place',
+    specs: { a: toSpec('a'), b: toSpec('b') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { stage: 'naming' } },
+    actions: ['pull b'],
+  },
+  {
+    when: 'one unpacks, one waits for its name, and one fetches for the one place: nothing begins',
+    specs: { a: toSpec('a'), b: toSpec('b'), c: toSpec('c'), d: toSpec('d') },
+    settings: { maxConcurrentPulls: 1 },
+    pulls: { a: { stage: 'unpacking' }, b: { stage: 'naming' }, c: {} },
     actions: [],
   },
   {
