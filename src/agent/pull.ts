@@ -67,6 +67,7 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
   const startedMs = clock.steadyMs();
   let advancedMs = startedMs;
   let namedMs: number | undefined;
+  let downloadsMs: number | undefined;
   let fetchedMs: number | undefined;
   let isNaming = false;
   let samples: readonly Sample[] = [{ atMs: startedMs, bytes: 0 }];
@@ -101,7 +102,7 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
     },
     get times() {
       if (this.transport === 'relay' || namedMs === undefined || fetchedMs === undefined) return undefined;
-      return { askedMs: namedMs - startedMs, fetchedMs: fetchedMs - namedMs };
+      return { askedMs: namedMs - startedMs, fetchedMs: fetchedMs - (downloadsMs ?? fetchedMs) };
     },
     get isCancelling() {
       return controller.signal.aborted;
@@ -111,6 +112,7 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
       progress = foldLayer(progress, layerId, event);
       if (progress.advances > before.advances) advancedMs = clock.steadyMs();
       namedMs ??= clock.steadyMs();
+      if (event.kind === 'downloading') downloadsMs ??= clock.steadyMs();
       onHeard();
       const mayLetGo = event.kind === 'downloaded' || event.kind === 'retrying';
       if (mayLetGo && isFetching(before) && !isFetching(progress)) {

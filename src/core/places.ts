@@ -13,9 +13,11 @@ import type { RunningPull, World } from '#core/world';
  */
 export type PullStage = 'asking' | 'fetching' | 'unpacking' | 'naming';
 
-/** What a pull took, milliseconds: until a layer was named, and from then until all were fetched. */
+/** What a pull took, milliseconds. */
 export interface PullTimes {
+  /** Until a layer was named. */
   readonly askedMs: number;
+  /** From the first bytes until all were there: waiting for the engine's turn is no more of this than of that. */
   readonly fetchedMs: number;
 }
 
