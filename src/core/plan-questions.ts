@@ -41,8 +41,9 @@ export function planQuestions(judgements: Judgements, court: Court, mayPull: boo
 /** When time alone lets more begin, milliseconds since 1970. */
 export function* toQuestionTimes(judgements: readonly Judgement[], world: World): Generator<number> {
   const { running, openings, nowMs } = world;
-  const holdEndMs = toHoldEndMs(world);
-  if (holdEndMs > nowMs) yield holdEndMs;
+  for (const startedAtMs of running.measures.values()) {
+    if (startedAtMs + MEASURE_GRACE_MS > nowMs) yield startedAtMs + MEASURE_GRACE_MS;
+  }
   for (const aloneUntilMs of openings.values()) if (aloneUntilMs > nowMs) yield aloneUntilMs;
   if (!judgements.some(({ want }) => want?.kind === 'pull')) return;
   for (const { isCancelling, transport, advancedAtMs } of running.pulls.values()) {
@@ -68,10 +69,11 @@ function planBrief(
 
 /** Desired images of which something is wanted, higher priority first, then by name. */
 function toCandidates(...wanted: Parameters<typeof toWanted>): readonly Candidate[] {
-  return toWanted(...wanted).toSorted(
-    (a, b) => b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1),
-  );
+  return toWanted(...wanted).toSorted(byTurn);
 }
+
+const byTurn = (a: Candidate, b: Candidate): number =>
+  b.spec.priority - a.spec.priority || (a.name < b.name ? -1 : 1);
 
 /** The same by name. */
 function toWanted(
@@ -87,15 +89,20 @@ function toWanted(
   return wanted;
 }
 
-/** Until when pulls wait for what is being asked of registries: a moment, so that they begin in the right order. */
-const toHoldEndMs = ({ running }: World): number =>
-  Math.max(...[...running.measures.values()].map((startedAtMs) => startedAtMs + MEASURE_GRACE_MS), 0);
+/** The first image of which it is being asked what it holds: those after it wait a moment, to begin in the right order. */
+function findHolding({ running, desired, nowMs }: World): Candidate | undefined {
+  const asked = [...running.measures].filter(([, startedAtMs]) => startedAtMs + MEASURE_GRACE_MS > nowMs);
+  const images = asked.map(([name]) => desired.images.get(name));
+  return images.filter((image) => image?.kind === 'image').toSorted(byTurn)[0];
+}
 
 function planPulls(judgements: Judgements, world: Court, admit: Door): Action[] {
   const { running, stalledAddresses } = world;
   const isStalled = (spec: ImageSpec): boolean => stalledAddresses.has(spec.reference.registry);
-  if (toHoldEndMs(world) > world.nowMs) return [];
-  const candidates = toCandidates(judgements, 'pull', world);
+  const holding = findHolding(world);
+  const candidates = toCandidates(judgements, 'pull', world).filter(
+    (candidate) => holding === undefined || byTurn(candidate, holding) < 0,
+  );
   const healthy = candidates.filter(({ spec }) => !isStalled(spec));
   // A registry that let a pull stall gets one place, and only while no other registry has something to do.
   const eligible = healthy.length > 0 || running.pulls.size > 0 ? healthy : candidates.slice(0, 1);

@@ -574,6 +574,16 @@ const RELAY_ROWS: readonly Row[] = [
     wakeInMs: 1500,
   },
   {
+    when: 'a registry is being asked of an image that comes later: the one before it is pulled',
+    specs: { a: A, b: B },
+    world: {
+      ...ON,
+      contents: new Map([['b', known(B)]]),
+      running: { ...IDLE, measures: new Map([['a', NOW_MS - 500]]) },
+    },
+    actions: ['pull b'],
+  },
+  {
     when: 'a registry takes its time to say what an image holds: others are pulled meanwhile',
     specs: { a: A, b: B },
     world: {
