@@ -90,10 +90,9 @@ export function createPlaces({ running, nowMs, desired, times }: PlacesWorld): P
       counts.set(registry, count);
       const holding = count.holding + begunHolding;
       const asking = count.asking + begunAsking;
-      const isRoom = holding < maxConcurrentPulls;
-      // What is asked for now is fetched in a moment, and unpacked then.
-      const free = maxConcurrentPulls + Math.min(asking, maxConcurrentPulls);
-      return isRoom && holding + asking + count.unpacking - free < maxConcurrentPulls;
+      // As many as there are places may unpack beside those that hold one, and as many ask.
+      const most = 2 * maxConcurrentPulls + Math.min(asking, maxConcurrentPulls);
+      return holding < maxConcurrentPulls && holding + asking + count.unpacking < most;
     },
     take(registry) {
       if (isOfAnswers(registry)) begunAsking += 1;
