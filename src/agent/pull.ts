@@ -3,11 +3,11 @@ import type { ImageSpec } from '#core/desired-state';
 import { toRemainingNeed } from '#core/disk-need';
 import type { KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
+import type { PullTimes } from '#core/places';
 import { foldLayer, isFetching, sumBytes, toSized } from '#core/progress';
 import type { LayerEvent, PullProgress } from '#core/progress';
 import { addSample, SPACING_MS, toBytesPerSecond } from '#core/rate';
 import type { Sample } from '#core/rate';
-import type { PullTimes } from '#core/places';
 import type { Transport } from '#core/route';
 import type { CancelCause, RunningPull } from '#core/world';
 
