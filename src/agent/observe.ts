@@ -40,10 +40,10 @@ const ENGINE_TIMEOUT_MS = 15_000;
 const EVENTS_RETRY_MS = 5000;
 
 /**
- * Events cost one listing, and the longer that takes, the longer the next one waits: of the time in which two thousand
- * images are pulled at most a tenth is spent on listings. A lone event is looked after at once.
+ * Events cost one listing in so long: each pull causes some, and what it brought is known without them. A lone event is
+ * looked after at once.
  */
-const LISTING_PAUSE = { times: 9, atMostMs: 1000 };
+const LISTING_PAUSE_MS = 1000;
 
 /** Inspections in flight at once, when a long list is met for the first time. */
 const MAX_CONCURRENT_INSPECTIONS = 4;
@@ -57,9 +57,8 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   let events = 0;
   let changes = 0;
   let changesAtListing = 0;
-  /** Of the last listing; how long it took makes the next one wait. */
+  /** When the last listing began. */
   let listedAtMs = -Infinity;
-  let listingMs = 0;
   /** What was pulled since the last look and stands in no index yet. */
   let pulled: ListedImage[] = [];
   /** Pulls that ended while the engine answered, which its answer may or may not show; undefined while none is under way. */
@@ -95,7 +94,6 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
     meanwhile = pulls;
     listedAtMs = clock.nowMs();
     const images = await engine.listImages(signal).finally(() => (meanwhile = undefined));
-    listingMs = clock.nowMs() - listedAtMs;
     const ids = new Set(images.map(({ id }) => id));
     for (const known of [platforms, layers])
       for (const id of known.keys()) if (!ids.has(id) && known.delete(id)) tree = undefined;
@@ -168,8 +166,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
         ring();
       };
       const onEvent = (): void => {
-        const { times, atMostMs } = LISTING_PAUSE;
-        const delayMs = listedAtMs + Math.min((times + 1) * listingMs, atMostMs) - clock.nowMs();
+        const delayMs = listedAtMs + LISTING_PAUSE_MS - clock.nowMs();
         if (delayMs <= 0) return look();
         if (isDue) return;
         isDue = true;
