@@ -40,7 +40,7 @@ export const LOOP = '`docker pull` loop';
 export const MODULE = 'the module';
 export const WIDE_MODULE = 'the module, `maxConcurrentPulls` 16';
 
-/** All contenders, in the order of their turns. */
+/** All contenders, in the order of the tables. */
 export function listContenders({ hasRelay }: { readonly hasRelay: boolean }): Contender[] {
   return [
     {

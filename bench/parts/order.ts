@@ -8,6 +8,7 @@ import { pushImages, settleDisk, startScene } from '../scene.ts';
 import type { Scene, Wanted } from '../scene.ts';
 import { toRatios, toSpread } from '../statistics.ts';
 import { formatSpread } from '../table.ts';
+import { toOrder } from '../turns.ts';
 
 export const what =
   'what the order of pulls and their number at once are worth, by the bare Engine API and the module';
@@ -137,7 +138,7 @@ async function tryWays(trial: {
   ];
   const seconds = new Map<string, number[]>(turns.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const { name, take } of turns) {
+    for (const { name, take } of toOrder(turns, round)) {
       await scene.engine.removeAllImages();
       await settleDisk();
       Object.assign(scene.registry.faults, link.toFaults(round));

@@ -12,6 +12,7 @@ import type { Table } from '../table.ts';
 import { LINKS } from '../links.ts';
 import type { Link } from '../links.ts';
 import { toImageSets } from '../image-sets.ts';
+import { toOrder } from '../turns.ts';
 
 /** What one set of images over one link took each contender, round by round. */
 export interface Trial {
@@ -72,7 +73,7 @@ async function runTrial(trial: {
   const { scene, contenders, set, wanted, link, rounds } = trial;
   const turns = new Map<string, TimedTurn[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const { name, pull } of contenders) {
+    for (const { name, pull } of toOrder(contenders, round)) {
       await scene.engine.removeAllImages();
       await settleDisk();
       Object.assign(scene.registry.faults, link.toFaults(round));
