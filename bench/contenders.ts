@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { startCoreMeter } from './busy-cores.ts';
 import { pullByModule } from './module-turn.ts';
 import { toReferences } from './scene.ts';
 import type { Scene, Wanted } from './scene.ts';
@@ -18,10 +19,14 @@ export interface TurnResult {
   readonly startedMs: number;
   /** Until the engine had all images: for programs, until they ended. */
   readonly seconds: number;
+  /** Cores of the machine that were busy meanwhile, on average. */
+  readonly busyCores: number;
   /** Commands that failed and were given again. */
   readonly retries?: number;
   /** The module alone: from the twin patch to the first request at the registry. */
   readonly firstRequestMs?: number;
+  /** The module alone: CPU time from the twin patch to the last image. */
+  readonly ownCpuMs?: number;
 }
 
 /** Somebody who brings images into an engine. */
@@ -39,6 +44,7 @@ export const FLOOR_OF_THREE = 'Engine API, 3 at once';
 export const LOOP = '`docker pull` loop';
 export const MODULE = 'the module';
 export const WIDE_MODULE = 'the module, `maxConcurrentPulls` 16';
+export const RELAYING_MODULE = 'the module, through its relay';
 
 /** All contenders, in the order of the tables. */
 export function listContenders({ hasRelay }: { readonly hasRelay: boolean }): Contender[] {
@@ -71,7 +77,7 @@ export function listContenders({ hasRelay }: { readonly hasRelay: boolean }): Co
     ...(hasRelay
       ? [
           {
-            name: 'the module, through its relay',
+            name: RELAYING_MODULE,
             pull: (turn: Turn) => pullByModule(turn, { transport: 'relay' }),
           },
         ]
@@ -98,10 +104,12 @@ async function byCompose({ scene, wanted }: Turn): Promise<TurnResult> {
 
 async function time(scene: Scene, command: string, args: readonly string[]): Promise<TurnResult> {
   const startedMs = performance.now();
+  const toBusyCores = startCoreMeter();
   const env = { ...process.env, DOCKER_HOST: scene.engine.dockerHost, DOCKER_CONFIG: scene.dockerConfigDir };
   const { stderr } = await execute(command, args, { env, maxBuffer: 64 * 1024 ** 2 });
   const retries = stderr.split('\n').filter((line) => line === 'again').length;
-  return { startedMs, seconds: (performance.now() - startedMs) / 1000, retries };
+  const busyCores = toBusyCores();
+  return { startedMs, seconds: (performance.now() - startedMs) / 1000, busyCores, retries };
 }
 
 /** So many calls in flight at once, each repeated until it succeeds. */
@@ -110,11 +118,13 @@ async function byApi({ scene, wanted }: Turn, width: number): Promise<TurnResult
   const credentials = { username: scene.plant.username, password: scene.plant.password };
   let retries = 0;
   const startedMs = performance.now();
+  const toBusyCores = startCoreMeter();
   const work = async (): Promise<void> => {
     for (let reference = queue.shift(); reference !== undefined; reference = queue.shift()) {
       while ((await scene.engine.pull(reference, { credentials })).error !== undefined) retries += 1;
     }
   };
   await Promise.all(Array.from({ length: Math.min(width, queue.length) }, work));
-  return { startedMs, seconds: (performance.now() - startedMs) / 1000, retries };
+  const busyCores = toBusyCores();
+  return { startedMs, seconds: (performance.now() - startedMs) / 1000, busyCores, retries };
 }

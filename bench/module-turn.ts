@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { watchArrivals } from './arrivals.ts';
+import { startCoreMeter } from './busy-cores.ts';
 import type { Turn, TurnResult } from './contenders.ts';
+import { readCpuMs } from './process-memory.ts';
 import { toReferences } from './scene.ts';
 
 /** So long the module rests after its start, as it mostly does when desired properties come. */
@@ -20,12 +22,16 @@ export async function pullByModule(
     await edge.waitForReported(({ lastDesiredVersion }) => lastDesiredVersion === version, 30_000);
     await delay(REST_MS);
     const requestsBefore = registry.requests.length;
+    const cpuBeforeMs = await readCpuMs(module.pid);
     const patchedAtMs = Date.now();
     const startedMs = performance.now();
+    const toBusyCores = startCoreMeter();
     edge.patchDesired({ images: wanted });
     const seconds = ((await arrivals.all) - startedMs) / 1000;
+    const busyCores = toBusyCores();
+    const ownCpuMs = (await readCpuMs(module.pid)) - cpuBeforeMs;
     const firstAtMs = registry.requests[requestsBefore]?.atMs ?? Number.NaN;
-    return { startedMs, seconds, firstRequestMs: firstAtMs - patchedAtMs };
+    return { startedMs, seconds, busyCores, ownCpuMs, firstRequestMs: firstAtMs - patchedAtMs };
   } finally {
     arrivals.stop();
     await module.stop();

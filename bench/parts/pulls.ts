@@ -1,7 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { watchArrivals } from '../arrivals.ts';
 import type { Contender, Turn, TurnResult } from '../contenders.ts';
-import { FLOOR, FLOOR_OF_THREE, listContenders, LOOP, MODULE, WIDE_MODULE } from '../contenders.ts';
+import {
+  FLOOR,
+  FLOOR_OF_THREE,
+  listContenders,
+  LOOP,
+  MODULE,
+  RELAYING_MODULE,
+  WIDE_MODULE,
+} from '../contenders.ts';
 import type { Bound, BenchOptions, Findings } from '../part.ts';
 import { ensurePrerequisites } from '#lab/prerequisites';
 import { pushImages, settleDisk, startScene, toReferences } from '../scene.ts';
@@ -129,12 +137,21 @@ function toTable(trial: Trial): Table {
       formatSpread(toRatios(seconds, toSeconds(trial, FLOOR))),
       formatSpread(toRatios(seconds, toSeconds(trial, LOOP))),
       toMean(results),
+      formatSpread(toSpread(results.map(({ busyCores }) => busyCores))),
       results[0]?.retries === undefined ? '' : String(retries),
     ];
   });
   return {
     title: `${trial.set}, ${trial.link}`,
-    columns: ['', 'seconds', '× the floor', '× the loop', 'an image, on average', 'given again'],
+    columns: [
+      '',
+      'seconds',
+      '× the floor',
+      '× the loop',
+      'an image, on average',
+      'cores busy',
+      'given again',
+    ],
     rows,
   };
 }
@@ -147,10 +164,22 @@ function toMean(results: readonly TimedTurn[]): string {
 
 function toFirstRequests(trials: readonly Trial[]): Table {
   return {
-    title: 'From the twin patch to the first request at the registry',
-    columns: ['', 'milliseconds'],
-    rows: trials.map((trial) => [`${trial.set}, ${trial.link}`, formatSpread(toSpread(toFirsts(trial)), 0)]),
+    title:
+      'The module: from the twin patch to the first request at the registry, and CPU time to the last image',
+    columns: ['', 'ms to the first request', 'ms of CPU', '… through its relay'],
+    rows: trials.map((trial) => [
+      `${trial.set}, ${trial.link}`,
+      formatSpread(toSpread(toFirsts(trial)), 0),
+      toOwnCpu(trial, MODULE),
+      toOwnCpu(trial, RELAYING_MODULE),
+    ]),
   };
+}
+
+function toOwnCpu({ turns }: Trial, name: string): string {
+  const results = turns.get(name) ?? [];
+  const spread = toSpread(results.map(({ ownCpuMs = Number.NaN }) => ownCpuMs));
+  return results.length === 0 ? '' : formatSpread(spread, 0);
 }
 
 const toFirsts = ({ turns }: Trial): number[] =>
