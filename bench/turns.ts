@@ -1,5 +1,5 @@
 /** Where it has no factor in common with how many they are, everybody begins a round once. */
-const STEP = 4;
+const STEP = 5;
 
 /**
  * The order of turns in a round, from 0. What a turn finds depends on the one before: each round begins elsewhere, and every

@@ -82,7 +82,7 @@ export const slim: Plugin = {
     });
     bundler.onEnd(() => ({
       errors: Array.from(unmet, (name) => ({
-        text: `no library loads ${name} as it was any more: take it out`,
+        text: `no library loads ${name} any more, or not as it was: take it out`,
       })),
     }));
   },

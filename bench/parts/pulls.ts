@@ -177,9 +177,9 @@ function toFirstRequests(trials: readonly Trial[]): Table {
 }
 
 function toOwnCpu({ turns }: Trial, name: string): string {
-  const results = turns.get(name) ?? [];
-  const spread = toSpread(results.map(({ ownCpuMs = Number.NaN }) => ownCpuMs));
-  return results.length === 0 ? '' : formatSpread(spread, 0);
+  const results = turns.get(name);
+  if (results === undefined) return '';
+  return formatSpread(toSpread(results.map(({ ownCpuMs = Number.NaN }) => ownCpuMs)), 0);
 }
 
 const toFirsts = ({ turns }: Trial): number[] =>
