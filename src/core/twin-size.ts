@@ -1,3 +1,4 @@
+import { toJsonBytes, utf8Bytes } from '#core/json-size';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
 
 /** What one patch of the reported properties may hold. @see https://github.com/Azure/iotedge/blob/1.5/edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/twin/ReportedPropertiesValidator.cs */
@@ -7,24 +8,6 @@ const MAX_KEY_BYTES = 1024;
 const MAX_TEXT_BYTES = 4096;
 const LEAST_INTEGER = -(2 ** 52);
 const MOST_INTEGER = 2 ** 52 - 1;
-
-/** The length of `text` in UTF-8. */
-export function utf8Bytes(text: string): number {
-  // Counted rather than encoded: a document of 500 images has thousands of texts, and is measured at every report.
-  let sizeBytes = 0;
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
-    if (code < 0x80) sizeBytes += 1;
-    else if (code < 0x800) sizeBytes += 2;
-    else sizeBytes += code < 0x1_0000 ? 3 : 4;
-  }
-  return sizeBytes;
-}
-
-/** The length of `value` as JSON without spaces, in UTF-8. */
-export function jsonBytes(value: JsonValue): number {
-  return utf8Bytes(JSON.stringify(value));
-}
 
 /**
  * The size of a value by IoT Hub's own count: keys and strings in UTF-8 without control characters, 8 for a number,
@@ -49,7 +32,7 @@ export function twinSizeBytes(value: JsonValue): number {
 export function findTwinViolation(patch: JsonObject): string | undefined {
   const violation = findViolation(patch, []);
   if (violation !== undefined) return violation;
-  const sizeBytes = jsonBytes(patch);
+  const sizeBytes = toJsonBytes(patch);
   return sizeBytes > MAX_PATCH_BYTES
     ? `the patch has ${sizeBytes} bytes, more than ${MAX_PATCH_BYTES}`
     : undefined;
@@ -63,7 +46,7 @@ export function findTwinViolation(patch: JsonObject): string | undefined {
  */
 export function splitPatch(patch: JsonObject, maxJsonBytes: number): readonly JsonObject[] {
   const { images, ...rest } = patch;
-  if (jsonBytes(patch) <= maxJsonBytes || !isObject(images)) return [patch];
+  if (toJsonBytes(patch) <= maxJsonBytes || !isObject(images)) return [patch];
   const entries = Object.entries(images);
   if (entries.length === 0) return [patch];
   const ordered = [...entries.filter(isDeletion), ...entries.filter((entry) => !isDeletion(entry))];
@@ -72,7 +55,7 @@ export function splitPatch(patch: JsonObject, maxJsonBytes: number): readonly Js
   }));
   if (Object.keys(rest).length === 0) return parts;
   const last = { ...parts.at(-1), ...rest };
-  return jsonBytes(last) <= maxJsonBytes ? [...parts.slice(0, -1), last] : [...parts, rest];
+  return toJsonBytes(last) <= maxJsonBytes ? [...parts.slice(0, -1), last] : [...parts, rest];
 }
 
 type Entry = readonly [string, JsonValue];
@@ -88,7 +71,7 @@ function pack(entries: readonly Entry[], maxJsonBytes: number): readonly Entry[]
   let sizeBytes = Infinity;
   for (const entry of entries) {
     const [key, value] = entry;
-    const entryBytes = jsonBytes(key) + jsonBytes(value) + 2;
+    const entryBytes = toJsonBytes(key) + toJsonBytes(value) + 2;
     const chunk = chunks.at(-1);
     if (chunk === undefined || sizeBytes + entryBytes > maxJsonBytes) {
       chunks.push([entry]);

@@ -1,6 +1,6 @@
 import { REFETCH_MS } from '#adapters/iothub';
 import { jitterMs } from '#core/backoff';
-import { jsonBytes } from '#core/twin-size';
+import { toJsonBytes } from '#core/json-size';
 import { passOn } from './edge-hub.ts';
 import { S1, S2, toMessages, toS3 } from './iot-hub-limits.ts';
 import type { HubTier } from './iot-hub-limits.ts';
@@ -52,7 +52,7 @@ export function toIdleCost(sent: readonly SentPatch[], twinBytes: number): Devic
 }
 
 const sumMessages = (patches: readonly SentPatch[]): number =>
-  patches.reduce((sum, { patch }) => sum + toMessages(jsonBytes(patch)), 0);
+  patches.reduce((sum, { patch }) => sum + toMessages(toJsonBytes(patch)), 0);
 
 /** All messages of one rollout, for one device. */
 export const toRolloutMessages = (cost: DeviceCost): number =>

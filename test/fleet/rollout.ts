@@ -1,6 +1,6 @@
 import type { PullRequest } from '#agent/ports';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
-import { jsonBytes } from '#core/twin-size';
+import { toJsonBytes } from '#core/json-size';
 import { formatReference } from '#core/reference';
 import { createFakeEngine } from '#test/fakes/fake-engine';
 import type { FakePull } from '#test/fakes/fake-engine';
@@ -54,8 +54,8 @@ export async function measureRollout(settings: JsonObject = {}): Promise<Measure
   return {
     sent: recorder.sent,
     durationMs: stage.clock.nowMs() - startMs,
-    desiredPatchBytes: jsonBytes({ images, $version: 2 }),
-    twinBytes: jsonBytes({ desired, reported }),
+    desiredPatchBytes: toJsonBytes({ images, $version: 2 }),
+    twinBytes: toJsonBytes({ desired, reported }),
   };
 }
 
