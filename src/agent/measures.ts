@@ -1,4 +1,5 @@
 import type { Observer } from '#agent/observe';
+import type { Clock } from '#agent/ports';
 import type { RegistryAccess } from '#core/registry-access';
 import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
@@ -32,13 +33,14 @@ export interface Measures {
 export interface MeasureDeps {
   readonly transports: Pick<Transports, 'fetchContent' | 'fetchUnpackedSizes' | 'isKeeping'>;
   readonly observer: Pick<Observer, 'info' | 'fetchLayers'>;
+  readonly clock: Pick<Clock, 'steadyMs'>;
 }
 
 /** An image waits for no longer. */
 const SIZING_MS = 10_000;
 
 /** Makes the measures; nothing is asked before the first call. */
-export function createMeasures({ transports, observer }: MeasureDeps): Measures {
+export function createMeasures({ transports, observer, clock }: MeasureDeps): Measures {
   function toPlatform(): Platform {
     if (observer.info !== undefined) return observer.info.platform;
     throw new AgentError('EngineUnavailable', 'The Docker engine has not answered yet.');
@@ -72,6 +74,7 @@ export function createMeasures({ transports, observer }: MeasureDeps): Measures 
     },
     async measure(spec, access, signal) {
       const { reference, platform: wanted } = spec;
+      const askedAtMs = clock.steadyMs();
       const content = await transports.fetchContent({
         reference,
         access,
@@ -79,7 +82,7 @@ export function createMeasures({ transports, observer }: MeasureDeps): Measures 
         wanted,
         signal,
       });
-      return content === undefined ? undefined : compare(spec, content, signal);
+      return content === undefined ? undefined : { ...(await compare(spec, content, signal)), askedAtMs };
     },
   };
 }

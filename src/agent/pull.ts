@@ -108,19 +108,20 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
       return controller.signal.aborted;
     },
     take(layerId, event) {
+      const nowMs = clock.steadyMs();
       const before = progress;
       progress = foldLayer(progress, layerId, event);
-      if (progress.advances > before.advances) advancedMs = clock.steadyMs();
-      namedMs ??= clock.steadyMs();
-      if (event.kind === 'downloading') downloadsMs ??= clock.steadyMs();
+      if (progress.advances > before.advances) advancedMs = nowMs;
+      namedMs ??= nowMs;
+      if (event.kind === 'downloading') downloadsMs ??= nowMs;
       onHeard();
       const mayLetGo = event.kind === 'downloaded' || event.kind === 'retrying';
       if (mayLetGo && isFetching(before) && !isFetching(progress)) {
-        fetchedMs = clock.steadyMs();
+        fetchedMs = nowMs;
         onLetGo();
       }
       // The engine writes many lines a second.
-      if (clock.steadyMs() - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
+      if (nowMs - (samples.at(-1)?.atMs ?? 0) >= SPACING_MS) samples = toSamples();
     },
     advance() {
       advancedMs = clock.steadyMs();

@@ -9,6 +9,7 @@ import type { BroughtImage } from '#agent/transports';
 import type { RegistryAccess } from '#core/registry-access';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { ImageSpec } from '#core/desired-state';
+import { toFreshContent } from '#core/image-content';
 import type { ImageContent } from '#core/image-content';
 import { toNames } from '#core/presence';
 import { sumBytes } from '#core/progress';
@@ -69,6 +70,13 @@ export function createPullTable({
     });
   }
 
+  /** Whoever demands an image, or has seen it fail, is to get what its registry holds from then on. */
+  function toFresh(name: string, { key }: Pull): ImageContent | undefined {
+    const { attempts = 0, demand } = state.images.get(name) ?? {};
+    if (attempts > 0 || demand !== undefined) return undefined;
+    return toFreshContent(state.contents.get(name), key, clock.steadyMs());
+  }
+
   async function start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void> {
     const { registry } = spec.reference;
     const pull = createFor(name, spec);
@@ -93,6 +101,7 @@ export function createPullTable({
         ca: access.ca,
         platform: spec.platform,
         engine: measures.toPlatform(),
+        content: toFresh(name, pull),
         stallTimeoutMs: (state.desired?.settings ?? DEFAULT_SETTINGS).stallTimeoutSeconds * 1000,
         signal: pull.signal,
         onLayer: pull.take,

@@ -34,13 +34,9 @@ export async function pullThroughRelay(
 ): Promise<Omit<BroughtImage, 'transport'> | 'unreached'> {
   const { reference, access, platform, signal } = request;
   const { engine, relay } = deps;
-  const content = await relay.fetchContent({
-    reference,
-    access,
-    platform: request.engine,
-    wanted: platform,
-    signal,
-  });
+  const content =
+    request.content ??
+    (await relay.fetchContent({ reference, access, platform: request.engine, wanted: platform, signal }));
   request.onContent(content);
   const { digest } = content;
   const { stallTimeoutMs, onFetched } = request;

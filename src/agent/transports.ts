@@ -43,6 +43,8 @@ export interface TransportedPull extends PullRequest {
   readonly access: RegistryAccess;
   /** The engine's own platform. */
   readonly engine: ContentQuestion['platform'];
+  /** What the image holds, where the registry was asked for that a moment ago: the relay asks no second time. */
+  readonly content: ImageContent | undefined;
   /** Through the relay a registry that sends no byte for so long is given up. */
   readonly stallTimeoutMs: number;
   /** Called when it is decided how the bytes come; again where that turns out to fail. */

@@ -69,6 +69,8 @@ export interface KnownContent extends DiskNeed {
   /** Of the record that it was asked for. */
   readonly key: string;
   readonly content: ImageContent;
+  /** When the registry was asked, by the steady clock; absent where a pull itself asked. */
+  readonly askedAtMs?: number;
   /** The layers that the engine did not have when it was asked, from the bottom up. */
   readonly missing: readonly ImageLayer[];
   /**
@@ -76,4 +78,17 @@ export interface KnownContent extends DiskNeed {
    * can be known is.
    */
   readonly ampleBytes: number;
+}
+
+/** Whoever fetches a tag may take for so long what it was asked for as what it holds. */
+const FRESH_MS = 10_000;
+
+/** What an image holds, where its registry was asked for it a moment ago. @param steadyMs - now */
+export function toFreshContent(
+  known: KnownContent | undefined,
+  key: string,
+  steadyMs: number,
+): ImageContent | undefined {
+  if (known?.key !== key || known.askedAtMs === undefined) return undefined;
+  return steadyMs - known.askedAtMs < FRESH_MS ? known.content : undefined;
 }

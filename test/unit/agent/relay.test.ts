@@ -53,6 +53,77 @@ async function route(stage: Stage): Promise<unknown> {
   return [transport, transportReason];
 }
 
+/** Counts how often it is asked what images hold. */
+function countQuestions({ relay }: RelayStage): Map<string, number> {
+  const counts = new Map<string, number>();
+  const { fetchContent } = relay;
+  relay.fetchContent = (question) => {
+    const { repository } = question.reference;
+    counts.set(repository, (counts.get(repository) ?? 0) + 1);
+    return fetchContent(question);
+  };
+  return counts;
+}
+
+describe('what an image holds is asked', () => {
+  /** The first one is being pulled; of the second one is known what it holds, and it waits for the place. */
+  async function startWaiting(): Promise<{ stage: RelayStage; counts: Map<string, number> }> {
+    const stage = startRelayStage();
+    const counts = countQuestions(stage);
+    stage.engine.pullsFinishAtOnce = false;
+    await stage.desire({ camera: CAMERA, gate: GATE }, { maxConcurrentPulls: 1 });
+    expect(stage.phases()).toEqual({ camera: 'Pulling', gate: 'Waiting Queued' });
+    expect(Object.fromEntries(counts)).toEqual({ 'acme/camera': 1, 'acme/gate': 1 });
+    stage.engine.pullsFinishAtOnce = true;
+    return { stage, counts };
+  }
+
+  async function finish({ engine, clock }: RelayStage): Promise<void> {
+    engine.pulls[0]?.finish();
+    await clock.advance(1000);
+  }
+
+  it('once, before its pull, where that begins within ten seconds', async () => {
+    const { stage, counts } = await startWaiting();
+    await stage.clock.advance(7000);
+    await finish(stage);
+    expect(stage.phases()).toEqual({ camera: 'Pulled', gate: 'Pulled' });
+    expect(Object.fromEntries(counts)).toEqual({ 'acme/camera': 1, 'acme/gate': 1 });
+  });
+
+  it('once more by a pull that begins later: a tag may have moved', async () => {
+    const { stage, counts } = await startWaiting();
+    const { digest } = stage.engine.serve(GATE, { digest: `sha256:${'7'.repeat(64)}` });
+    await stage.clock.advance(11_000);
+    await finish(stage);
+    expect(stage.image('gate')).toMatchObject({ phase: 'Pulled', digest });
+    expect(counts.get('acme/gate')).toBe(2);
+  });
+
+  it('once more by a pull that was demanded since', async () => {
+    const { stage, counts } = await startWaiting();
+    const { digest } = stage.engine.serve(GATE, { digest: `sha256:${'7'.repeat(64)}` });
+    await stage.call('PullImages', { images: ['gate'] });
+    await finish(stage);
+    expect(stage.image('gate')).toMatchObject({ phase: 'Pulled', digest });
+    expect(counts.get('acme/gate')).toBe(2);
+  });
+
+  it('once more by a pull after one that failed', async () => {
+    const stage = startRelayStage();
+    const counts = countQuestions(stage);
+    stage.relay.offerFailure = new AgentError('RegistryError', 'a blob is gone');
+    stage.engine.pullsFinishAtOnce = false;
+    await stage.desire({ camera: CAMERA }, { retryInitialSeconds: 3 });
+    expect(stage.image('camera')).toMatchObject({ reason: 'RegistryError' });
+    stage.relay.offerFailure = undefined;
+    stage.engine.pullsFinishAtOnce = true;
+    await stage.clock.advance(4000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+    expect(counts.get('acme/camera')).toBe(2);
+  });
+});
+
 describe('an image comes through the relay', () => {
   it('and stands under its real name and digest alone', async () => {
     const stage = startRelayStage();
