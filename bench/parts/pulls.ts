@@ -52,7 +52,14 @@ export async function run({
       const wanted = await pushImages(scene.registry, images);
       for (const link of isQuick ? LINKS.slice(0, 1) : LINKS) {
         if (!`${set}, ${link.name}`.includes(only)) continue;
-        const trial = { scene, contenders, set, wanted, link, rounds: rounds ?? link.rounds };
+        const trial = {
+          scene,
+          contenders,
+          set,
+          wanted,
+          link,
+          rounds: rounds ?? link.toRounds(Object.keys(images).length),
+        };
         trials.push(await runTrial(trial));
       }
     }
