@@ -40,6 +40,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   // Docker looks which names an image has left before it takes the last ones: where two go at once it may keep it for ever.
   const inTurn = createTurnstile(1);
   let known: (EngineAnswers & { readonly atMs: number }) | undefined;
+  let asking: Promise<EngineAnswers> | undefined;
   const disk = createEngineDisk(ask, async () => {
     const info: InfoAnswer = await queries.info();
     return info.DockerRootDir;
@@ -50,15 +51,16 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
     return toPlatform(version.Os, version.Arch);
   }
 
-  async function fetchAnswers(signal: AbortSignal): Promise<EngineAnswers> {
-    const [version, info] = await ask(signal, () => Promise.all([queries.version(), queries.info()]));
+  async function askAnswers(): Promise<EngineAnswers> {
+    const [version, info] = await Promise.all([queries.version(), queries.info()]);
     known = { version, info, atMs: performance.now() };
     return known;
   }
 
   async function recallAnswers(signal: AbortSignal): Promise<EngineAnswers> {
     if (known !== undefined && performance.now() - known.atMs < ANSWERS_MS) return known;
-    return fetchAnswers(signal);
+    // Pulls that begin together wait for one answer.
+    return ask(signal, () => (asking ??= askAnswers().finally(() => (asking = undefined))));
   }
 
   async function* openPull(request: PullRequest): AsyncGenerator<Uint8Array> {
@@ -80,7 +82,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
 
   const engine: Engine = {
     async fetchInfo(signal) {
-      const { version, info } = await fetchAnswers(signal);
+      const { version, info } = await ask(signal, askAnswers);
       return {
         version: version.Version,
         platform: toPlatform(version.Os, version.Arch),

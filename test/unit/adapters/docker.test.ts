@@ -64,17 +64,35 @@ describe('a password', () => {
   });
 });
 
-test('pulls that follow closely ask what the engine is once', async () => {
+test('pulls that begin together or follow closely ask what the engine is once', async () => {
+  const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
   const { dockerHost, requests } = await startStubEngine(({ method, url = '' }, response) => {
-    if (['/version', '/info'].includes(url)) answerJson(response, {});
+    if (url === '/version') answerJson(response, {});
+    else if (url === '/info') void isReleased.then(() => answerJson(response, {}));
     else answerJson(response, { message: 'no' }, method === 'GET' ? 404 : 500);
   });
+  const countOf = (path: string): number => requests.filter(({ url = '' }) => url.startsWith(path)).length;
   const engine = createDockerEngine({ dockerHost });
-  const request = { reference, credential: toCredential('one'), platform: undefined, signal };
-  for (let turn = 0; turn < 3; turn += 1) {
-    await expect(engine.pull({ ...request, onLayer: () => undefined })).rejects.toThrow('no');
-  }
-  const countOf = (path: string): number => requests.filter(({ url }) => url === path).length;
+  const pull = (until: AbortSignal) =>
+    engine.pull({
+      reference,
+      credential: toCredential('one'),
+      platform: undefined,
+      signal: until,
+      onLayer: () => undefined,
+    });
+  const given = new AbortController();
+  const together = Promise.allSettled([given.signal, signal, signal].map(pull));
+  await vi.waitFor(() => expect([countOf('/images'), countOf('/info')]).toEqual([3, 1]));
+  // Who asked first lets go, and the others have their answer all the same.
+  given.abort(new Error('let go'));
+  release();
+  expect((await together).map((outcome) => outcome.status === 'rejected' && outcome.reason)).toEqual([
+    new Error('let go'),
+    expect.objectContaining({ message: 'no' }),
+    expect.objectContaining({ message: 'no' }),
+  ]);
+  await expect(pull(signal)).rejects.toThrow('no');
   expect([countOf('/info'), countOf('/version')]).toEqual([1, 1]);
   // Whoever asks what it is gets an answer of now.
   await engine.fetchInfo(signal);
