@@ -31,7 +31,7 @@ Options:
   --devices N   how large the fleet is (200)
   --minutes N   how long the soak is (120)
   --relay       the module's relay contends too
-  --record      puts the tables into docs/performance.md
+  --record      puts the tables into docs/performance.md and docs/footprint.md
 `;
 
 const { values, positionals } = parseArgs({

@@ -26,16 +26,6 @@ interface Figure {
   readonly bound?: number;
 }
 
-/** Measured once, for comparison: connected and idle on Node 24, with the same SDK and the same engine client. */
-const ELSEWHERE: readonly (readonly [name: string, anonMegabytes: number, rssMegabytes: number])[] = [
-  ['the SDK, dockerode, zod and pino, unbundled', 55.1, 107.4],
-  ['the same in one bundle', 49.8, 101.9],
-  ['all names minified, without what is never called', 39.8, 90.4],
-  ['without what is never called', 37.5, 88.1],
-  ['and without 65,536 cached numbers of mqtt-packet', 24.0, 69.4],
-  ['and with --optimize-for-size and less of malloc', 19.2, 64.7],
-];
-
 export const what = 'what the module costs: memory, start, size';
 export const isLong = true;
 
@@ -51,7 +41,7 @@ export async function run(): Promise<Findings> {
     const floor = await measureFloor(runtime);
     const figures = await toFigures({ starts, idle, pulling, floor });
     return {
-      tables: [toTable(figures, runtime), ELSEWHERE_TABLE],
+      tables: [toTable(figures, runtime)],
       bounds: figures.flatMap(({ name, value, unit, bound }) =>
         bound === undefined ? [] : [{ what: `${name}, ${unit}`, value, atMost: bound }],
       ),
@@ -103,12 +93,6 @@ const toTable = (figures: readonly Figure[], runtime: Runtime): Table => ({
   columns: ['', 'measured'],
   rows: figures.map(({ name, value, unit }) => [name, `${value.toFixed(unit === 'ms' ? 0 : 2)} ${unit}`]),
 });
-
-const ELSEWHERE_TABLE: Table = {
-  title: 'Beside it, the same libraries in a minimal program, connected and idle',
-  columns: ['', 'anonymous, MB', 'RSS, MB'],
-  rows: ELSEWHERE.map(([name, anon, rss]) => [name, anon.toFixed(1), rss.toFixed(1)]),
-};
 
 async function measureStarts(
   { edge, environment }: Lab,
