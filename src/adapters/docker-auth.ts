@@ -1,6 +1,6 @@
 import type Docker from 'dockerode';
 import { toStore } from '#adapters/docker-answers';
-import type { InfoAnswer } from '#adapters/docker-answers';
+import type { EngineAnswers } from '#adapters/engine-answers';
 import { isInsecureRegistry } from '#adapters/insecure-registries';
 import { fetchRegistryToken } from '#adapters/registry-token';
 import type { Log, PullRequest } from '#agent/ports';
@@ -9,12 +9,6 @@ import { AgentError } from '#core/reason';
 
 /** What X-Registry-Auth carries; the client puts it into padded URL-safe base64. */
 export type Auth = Docker.AuthConfigObject | { readonly registrytoken: string };
-
-/** Of `GET /version` and `GET /info`. */
-export interface EngineAnswers {
-  readonly version: Docker.DockerVersion;
-  readonly info: InfoAnswer;
-}
 
 /** The engine drops the password without a word where the address is not the reference's own. */
 export function toAuth(

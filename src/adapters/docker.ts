@@ -2,10 +2,10 @@ import Docker from 'dockerode';
 import { toListedImage, toPlatform, toPlatforms, toStore } from '#adapters/docker-answers';
 import type { InfoAnswer } from '#adapters/docker-answers';
 import { fetchPullAuth, isTokenRefused, toAuth } from '#adapters/docker-auth';
-import type { EngineAnswers } from '#adapters/docker-auth';
 import { createDockerConnection, QUERY_TIMEOUT_MS, toStatus } from '#adapters/docker-connection';
 import { createEngineDisk } from '#adapters/docker-disk';
 import { pullImage } from '#adapters/docker-pull';
+import { createEngineInquiry } from '#adapters/engine-answers';
 import { readLines } from '#adapters/pull-stream';
 import type { Engine, Log, PullRequest } from '#agent/ports';
 import { formatPlatform } from '#core/platform';
@@ -19,9 +19,6 @@ export interface DockerEngineOptions {
   readonly dockerHost: string;
   readonly log?: Log;
 }
-
-/** What every pull wants to know stays for so long: an engine that is another one afterwards is asked before. */
-const ANSWERS_MS = 10_000;
 
 /** Of an engine that is reached without TLS. */
 const DEFAULT_PORT = 2375;
@@ -39,28 +36,15 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   const { ask, follow } = createDockerConnection(dockerHost);
   // Docker looks which names an image has left before it takes the last ones: where two go at once it may keep it for ever.
   const inTurn = createTurnstile(1);
-  let known: (EngineAnswers & { readonly atMs: number }) | undefined;
-  let asking: Promise<EngineAnswers> | undefined;
+  const inquiry = createEngineInquiry(queries, ask);
   const disk = createEngineDisk(ask, async () => {
     const info: InfoAnswer = await queries.info();
     return info.DockerRootDir;
   });
 
   async function fetchPlatform(signal: AbortSignal): Promise<Platform> {
-    const { version } = await recallAnswers(signal);
+    const { version } = await inquiry.recall(signal);
     return toPlatform(version.Os, version.Arch);
-  }
-
-  async function askAnswers(): Promise<EngineAnswers> {
-    const [version, info] = await Promise.all([queries.version(), queries.info()]);
-    known = { version, info, atMs: performance.now() };
-    return known;
-  }
-
-  async function recallAnswers(signal: AbortSignal): Promise<EngineAnswers> {
-    if (known !== undefined && performance.now() - known.atMs < ANSWERS_MS) return known;
-    // Pulls that begin together wait for one answer.
-    return ask(signal, () => (asking ??= askAnswers().finally(() => (asking = undefined))));
   }
 
   async function* openPull(request: PullRequest): AsyncGenerator<Uint8Array> {
@@ -72,7 +56,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
       ...(platform === undefined ? {} : { platform: formatPlatform(platform) }),
       abortSignal: signal,
     };
-    const auth = await fetchPullAuth(request, recallAnswers, log);
+    const auth = await fetchPullAuth(request, inquiry.recall, log);
     try {
       yield* follow(signal, () => streams.createImage(auth, options), credential);
     } catch (error) {
@@ -82,7 +66,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
 
   const engine: Engine = {
     async fetchInfo(signal) {
-      const { version, info } = await ask(signal, askAnswers);
+      const { version, info } = await inquiry.fetch(signal);
       return {
         version: version.Version,
         platform: toPlatform(version.Os, version.Arch),

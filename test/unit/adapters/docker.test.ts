@@ -99,6 +99,21 @@ test('pulls that begin together or follow closely ask what the engine is once', 
   expect([countOf('/info'), countOf('/version')]).toEqual([2, 2]);
 });
 
+test('a pull after one that got no answer asks what the engine is anew', async () => {
+  let infos = 0;
+  const { dockerHost } = await startStubEngine(({ method, url = '' }, response) => {
+    if (url === '/info') answerJson(response, { message: 'not yet' }, (infos += 1) === 1 ? 500 : 200);
+    else if (url === '/version') answerJson(response, {});
+    else answerJson(response, { message: 'no' }, method === 'GET' ? 404 : 500);
+  });
+  const engine = createDockerEngine({ dockerHost });
+  const request = { reference, credential: toCredential('one'), platform: undefined, signal };
+  const pull = () => engine.pull({ ...request, onLayer: () => undefined });
+  await expect(pull()).rejects.toThrow('not yet');
+  await expect(pull()).rejects.toThrow('no');
+  expect(infos).toBe(2);
+});
+
 describe('an answer of the engine', () => {
   test('that leaves names out, or calls them none, gives an image without names', async () => {
     const { dockerHost } = await startStubEngine((_, response) =>
