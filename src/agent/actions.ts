@@ -152,11 +152,23 @@ export function createActions(deps: ActionDeps): Actions {
         log.info({ image: name, reference: formatReference(target) }, 'image tagged');
         own(deps.book, name, [formatReference(target)]);
       }
+      await requireTags(id, targets);
     } catch (error) {
       if (!stopped.signal.aborted) outcomes.takeFailed(deps.book, name, AgentError.of(error), toMoment());
     } finally {
       observer.change();
     }
+  }
+
+  /** An engine that lists a name in another way than it takes it would be told to tag for ever. */
+  async function requireTags(id: string, targets: ImageSpec['tagAs']): Promise<void> {
+    const image = await engine.inspectImage(id, stopped.signal);
+    const missing = targets.map(formatReference).find((target) => image?.tags.includes(target) !== true);
+    if (missing === undefined) return;
+    throw new AgentError(
+      'Unknown',
+      `The engine was told to tag it as ${missing}, and does not list that name.`,
+    );
   }
 
   async function remove(reference: string): Promise<void> {

@@ -207,6 +207,7 @@ export function createAgent(deps: AgentDeps): Agent {
 
   /** Does what was planned. @returns when to look again */
   function act(planned: Plan): number {
+    outlook.former = undefined;
     herald.planned(planned);
     records.settleDemands(book, planned.settledDemands);
     actions.start(planned.actions);

@@ -68,8 +68,13 @@ export function takeDesired(book: Book, desired: DesiredState, nowMs: number, is
   const images = new Map<string, ImageRecord>();
   const latestMs = nowMs + desired.settings.retryMaxSeconds * 1000;
   for (const image of desired.images.values()) {
-    if (image.kind !== 'image') continue;
-    const kept = record.toRecord(book.images.get(image.name), image.spec, isChanged);
+    const before = book.images.get(image.name);
+    if (image.kind === 'fault') {
+      // What is known of it counts again when the fault is mended.
+      if (before !== undefined) images.set(image.name, before);
+      continue;
+    }
+    const kept = record.toRecord(before, image.spec, isChanged);
     images.set(image.name, record.retriedBy(kept, latestMs));
   }
   replaceAll(book.images, images);
@@ -108,7 +113,9 @@ export function takeObservation(
       book.images.set(name, record.vanished(before, moment));
       continue;
     }
-    const after = record.seen(before, presence.digest, moment.nowMs);
+    const { digest, image: listed } = presence;
+    const found = digest === undefined ? { id: listed.id } : { digest };
+    const after = record.seen(before, found, moment.nowMs);
     const isWanted = after.servedDigest === undefined || after.servedDigest === presence.digest;
     book.images.set(name, isWanted && presence.missingTags.length === 0 ? record.healed(after) : after);
   }

@@ -3,6 +3,7 @@ import type { Book } from '#agent/book';
 import type { Recalled, Remembrance } from '#agent/memory';
 import type { Clock, Hub, Log, TwinDocument } from '#agent/ports';
 import { restoreFrom } from '#agent/restore';
+import { keepFormer } from '#agent/outlook';
 import type { Outlook } from '#agent/outlook';
 import { formatDescription, parseDesired } from '#contract/desired';
 import type { DesiredState, LogLevel } from '#core/desired-state';
@@ -46,6 +47,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   /** Whether that one came from memory, without its faults and perhaps without its passwords. */
   let isRecalled = false;
   let recalled: Recalled | undefined;
+  /** The last that edgeHub gave: what a restart remembers may be of a twin that was made anew since. */
+  let givenVersion: number | undefined;
   /** Whether edgeHub was said to know nothing: it is asked every half minute then. */
   let isEmpty = false;
 
@@ -74,16 +77,17 @@ export function createIntake(deps: IntakeDeps): Intake {
       return;
     }
     const isFirst = book.desired === undefined && book.images.size === 0;
+    keepFormer(outlook, book);
     takeDesired(book, parsed.state, clock.nowMs(), isChanged);
+    givenVersion = version;
     if (isFirst) outlook.lastReady = restoreFrom(reported, book);
     remembrance?.keepDesired(desired as JsonObject, sha256);
     tell(parsed.state, '');
   }
 
   function isOlder(version: number | undefined): boolean {
-    const inForce = book.desired?.version;
-    if (version === undefined || inForce === undefined || version >= inForce) return false;
-    log.warn({ version, inForce }, 'older desired properties ignored');
+    if (version === undefined || givenVersion === undefined || version >= givenVersion) return false;
+    log.warn({ version, inForce: givenVersion }, 'older desired properties ignored');
     return true;
   }
 

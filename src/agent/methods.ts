@@ -1,4 +1,4 @@
-import { cancel, demand, demandLogin } from '#agent/book';
+import { cancel, demand, demandLogin, toSpec } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type {
@@ -18,8 +18,9 @@ import type { Tasks } from '#agent/tasks';
 import type { ImagePlans } from '#agent/image-plans';
 import { toCheckAnswer } from '#contract/check-answer';
 import { parseImages } from '#contract/desired-images';
+import { toRegistries } from '#contract/desired-registries';
 import { toPlanAnswer } from '#contract/plan-answer';
-import { toLine } from '#contract/findings';
+import { formatPath, NAME_FAULT, toLine } from '#contract/findings';
 import {
   parseCancelPulls,
   parseCheckRegistry,
@@ -32,8 +33,8 @@ import {
 } from '#contract/methods';
 import { toRemovals } from '#contract/removals';
 import { toWhole } from '#contract/reported';
+import { toPage } from '#contract/status-page';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
-import { toJsonBytes } from '#core/json-size';
 import { AgentError } from '#core/reason';
 import { findWanted } from '#core/removal';
 import type { Status } from '#core/status';
@@ -55,8 +56,8 @@ export interface MethodDeps {
   readonly ring: () => void;
 }
 
-/** An answer stays under 100 KB of JSON; what an answer holds besides the images fits into the rest. */
-const MAX_ANSWER_BYTES = 90_000;
+/** An answer stays under 100 KB of JSON; what it holds besides registries and images fits into the rest. */
+const MAX_PAGE_BYTES = 90_000;
 /** A message repeats what was written, which may be as long as a payload. */
 const MAX_MESSAGE_LENGTH = 1000;
 
@@ -74,21 +75,15 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
   });
 
   function getStatus(payload: unknown): MethodAnswer {
-    const { images: names, after = '' } = parseGetStatus(payload);
+    const { images: names, after } = parseGetStatus(payload);
     const unknown = findUnknown(names);
     if (unknown !== undefined) return notDesired(unknown);
-    const { head, images } = toWhole(toStatus());
-    const wanted = images.filter(([name]) => name > after && (names?.includes(name) ?? true));
-    const page: typeof wanted = [];
-    let sizeBytes = toJsonBytes(head);
-    for (const entry of wanted) {
-      sizeBytes += toJsonBytes(entry);
-      if (sizeBytes > MAX_ANSWER_BYTES && page.length > 0) break;
-      page.push(entry);
-    }
-    const last = page.at(-1)?.[0];
-    const next = last !== undefined && page.length < wanted.length ? { next: last } : {};
-    return { status: 200, payload: { ...head, images: Object.fromEntries(page), ...next } };
+    const { head, registries, images } = toWhole(toStatus());
+    const wanted = images.filter(([name]) => names?.includes(name) ?? true);
+    return {
+      status: 200,
+      payload: { ...head, ...toPage({ registries, images: wanted }, after, MAX_PAGE_BYTES) },
+    };
   }
 
   function pullImages(payload: unknown): MethodAnswer {
@@ -113,7 +108,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
         ([name, { phase, reason }]) => candidates.has(name) && phase !== 'Pulled' && reason !== 'Cancelled',
       )
       .map(([name]) => name)
-      .filter((name) => book.images.has(name));
+      .filter((name) => toSpec(book, name) !== undefined);
     cancel(book, cancelled);
     ring();
     return { status: 200, payload: { cancelled } };
@@ -148,9 +143,10 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
   async function planImages(payload: unknown): Promise<MethodAnswer> {
     const written = parsePlanImages(payload);
     if (deps.isEngineAway()) return engineAway();
-    const registries = { valid: book.desired?.registries ?? new Map(), atFault: new Map() };
-    const context = { parentHostName: deps.parentHostName, registries };
+    const context = { parentHostName: deps.parentHostName, registries: toRegistries(book.desired) };
     const images = parseImages(written, context, { faults: [], unknownProperties: [] });
+    const unnamed = Object.keys(written).find((name) => !images.has(name));
+    if (unnamed !== undefined) throw new PayloadError(`${formatPath('images', unnamed)}: ${NAME_FAULT}`);
     return { status: 200, payload: toPlanAnswer(await deps.plans.plan(images)) };
   }
 

@@ -55,8 +55,9 @@ export function takeCancelled(book: Book, name: string, cause: CancelCause, mome
   const spec = toSpec(book, name);
   if (before === undefined || spec === undefined) return;
   const { settings } = book.desired ?? {};
+  if (cause === 'Stalled') book.stalledAddresses.add(spec.reference.registry);
+  if (isCancelled(before)) return;
   if (cause === 'Stalled') {
-    book.stalledAddresses.add(spec.reference.registry);
     const message = `No progress for ${settings?.stallTimeoutSeconds ?? 0} s (stallTimeoutSeconds).`;
     book.images.set(name, record.failed(before, { reason: 'Stalled', message }, moment));
   } else if (cause === 'TimedOut') {
@@ -70,10 +71,10 @@ export function takeFailed(book: Book, name: string, error: AgentError, moment: 
   const before = book.images.get(name);
   if (before === undefined) return;
   const { reason, message } = error;
-  book.images.set(
-    name,
-    record.failed(before, { reason, message }, moment, FAILURES[reason].retry !== 'never'),
-  );
+  if (!isCancelled(before)) {
+    const isRetried = FAILURES[reason].retry !== 'never';
+    book.images.set(name, record.failed(before, { reason, message }, moment, isRetried));
+  }
   takeWord(book, name, reason);
   suspect(book, name, reason);
 }
@@ -90,6 +91,7 @@ export function takeManifest(
   const spec = toSpec(book, name);
   if (before === undefined || spec === undefined) return;
   takeHeard(book, spec.reference.registry);
+  if (isCancelled(before)) return;
   if (before.failure === undefined) {
     book.images.set(name, record.checked(before, digest, moment));
     return;
@@ -155,6 +157,9 @@ export function isRefusalOutdated(
   const login = registry === undefined ? undefined : book.registries.get(registry)?.login;
   return reason === 'Unauthorized' && login?.kind === 'accepted' && login.credential !== used?.name;
 }
+
+/** Whatever was under way when the operator cancelled it changes nothing of that. */
+const isCancelled = ({ failure }: ImageRecord): boolean => failure?.reason === 'Cancelled';
 
 /** Most failures are an answer. */
 function takeWord(book: Book, name: string, reason: FailureReason): void {

@@ -1,3 +1,4 @@
+import type { Book } from '#agent/book';
 import type { Status, Summary } from '#core/status';
 import type { Standing } from '#core/world';
 
@@ -9,7 +10,12 @@ export interface Outlook {
   lastReady: Summary['ready'];
   lastDesiredStatus: Status['lastDesiredStatus'];
   lastDesiredVersion: number | undefined;
+  /** What the standings are of, while other desired properties came and no pass has judged by them yet. */
+  former: Subject | undefined;
 }
+
+/** What is told of, beside where it stands. */
+export type Subject = Pick<Outlook, 'lastDesiredStatus'> & Pick<Book, 'desired' | 'images' | 'registries'>;
 
 /** An outlook before the first pass. */
 export function createOutlook(): Outlook {
@@ -19,7 +25,15 @@ export function createOutlook(): Outlook {
     lastReady: undefined,
     lastDesiredStatus: undefined,
     lastDesiredVersion: undefined,
+    former: undefined,
   };
+}
+
+/** Other desired properties are about to come into force. */
+export function keepFormer(outlook: Outlook, { desired, images, registries }: Book): void {
+  if (desired === undefined) return;
+  const { lastDesiredStatus } = outlook;
+  outlook.former ??= { desired, images: new Map(images), registries: new Map(registries), lastDesiredStatus };
 }
 
 /** The time stays as long as the set does: a pass that finds nothing new dates nothing. */

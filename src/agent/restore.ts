@@ -19,7 +19,9 @@ export function restoreFrom(reported: Readonly<Record<string, unknown>>, book: B
     book.images.set(image.name, {
       ...record,
       ...(typeof evictions === 'number' && Number.isSafeInteger(evictions) ? { evictions } : {}),
-      ...(sinceMs !== undefined && typeof digest === 'string' ? { seen: { digest, sinceMs } } : {}),
+      ...(sinceMs !== undefined && typeof digest === 'string'
+        ? { seen: { digest, sinceMs, ...(entry['transport'] === 'relay' ? { transport: 'relay' } : {}) } }
+        : {}),
     });
   }
   const { readyAt, setDigest } = toObject(reported['summary']);

@@ -1,5 +1,5 @@
 import type { Book } from '#agent/book';
-import type { Outlook } from '#agent/outlook';
+import type { Outlook, Subject } from '#agent/outlook';
 import type { PullTable } from '#agent/pulls';
 import type { Transports } from '#agent/transports';
 import type { EngineInfo } from '#agent/ports';
@@ -10,8 +10,8 @@ import type { PullProgress } from '#core/progress';
 import { isLoopbackHost, split } from '#core/registry-advice';
 import { addSample, toEtaSeconds } from '#core/rate';
 import type { Sample } from '#core/rate';
-import { countPhases, toImageStatus, toRegistryStatus } from '#core/status';
-import type { ImageStatus, Status, Summary } from '#core/status';
+import { countPhases, toFaultyRegistryStatus, toImageStatus, toRegistryStatus } from '#core/status';
+import type { ImageStatus, RegistryStatus, Status, Summary } from '#core/status';
 
 export interface StatusSource {
   readonly version: string;
@@ -62,18 +62,29 @@ export function createStatus({
     }
   }
 
-  function toImages(): Map<string, ImageStatus> {
+  function toImages({ desired: state, images: records }: Subject): Map<string, ImageStatus> {
     const images = new Map<string, ImageStatus>();
-    for (const [name, desired] of book.desired?.images ?? []) {
+    for (const [name, desired] of state?.images ?? []) {
       const standing = outlook.standings.get(name);
       if (standing === undefined) continue;
       const pull = pulls.running.get(name) ?? pulls.ended.get(name);
       const { bytesPerSecond } = pull ?? {};
-      const image = toImageStatus(desired, standing, book.images.get(name), pull);
+      const image = toImageStatus(desired, standing, records.get(name), pull);
       const isPaced = standing.phase === 'Pulling' && bytesPerSecond !== undefined;
       images.set(name, isPaced ? { ...image, bytesPerSecond } : image);
     }
     return images;
+  }
+
+  function toRegistries({ desired, registries }: Subject): ReadonlyMap<string, RegistryStatus> {
+    const valid = [...registries].map(
+      ([name, record]) =>
+        [name, toRegistryStatus(record, transports.routes.get(record.registry.address))] as const,
+    );
+    const faulty = [...(desired?.faultyRegistries ?? [])]
+      .filter(([, { isNamed }]) => isNamed)
+      .map(([name, registry]) => [name, toFaultyRegistryStatus(registry)] as const);
+    return new Map([...valid, ...faulty].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   /** What goes to a loopback address stays on the device. */
@@ -81,9 +92,8 @@ export function createStatus({
     transports.routes.get(address)?.isPlainHttp === true && !isLoopbackHost(split(address).host);
 
   /** What is well, and still to be known, stands beside what is at fault. */
-  function toDesiredStatus(): Status['lastDesiredStatus'] {
-    const { lastDesiredStatus: found } = outlook;
-    const insecure = [...book.registries]
+  function toDesiredStatus({ lastDesiredStatus: found, registries }: Subject): Status['lastDesiredStatus'] {
+    const insecure = [...registries]
       .filter(([, { registry }]) => isInClear(registry.address))
       .map(([name]) => `registryCredentials.${name}: speaks plain HTTP, images and password go in clear`);
     if (found === undefined || insecure.length === 0) return found;
@@ -93,10 +103,11 @@ export function createStatus({
 
   return () => {
     const info = toInfo();
-    const images = toImages();
+    const { ready, lastDesiredVersion, former } = outlook;
+    const subject = former ?? { ...book, lastDesiredStatus: outlook.lastDesiredStatus };
+    const images = toImages(subject);
     const progress = toProgress();
-    const { ready, lastDesiredVersion } = outlook;
-    const lastDesiredStatus = toDesiredStatus();
+    const lastDesiredStatus = toDesiredStatus(subject);
     return {
       ...(lastDesiredVersion === undefined ? {} : { lastDesiredVersion }),
       ...(lastDesiredStatus === undefined ? {} : { lastDesiredStatus }),
@@ -111,12 +122,7 @@ export function createStatus({
         ...(progress === undefined ? {} : { progress }),
         ...(ready === undefined ? {} : { ready }),
       },
-      registries: new Map(
-        [...book.registries].map(([name, record]) => [
-          name,
-          toRegistryStatus(record, transports.routes.get(record.registry.address)),
-        ]),
-      ),
+      registries: toRegistries(subject),
       images,
     };
   };

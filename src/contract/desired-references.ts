@@ -119,7 +119,7 @@ function matchRegistry(
   }
   const listed = named ?? [...registries.valid.values()].find((registry) => registry.address === address);
   if (listed !== undefined) return listed;
-  for (const [faulty, itsAddress] of registries.atFault) {
+  for (const [faulty, { address: itsAddress }] of registries.atFault) {
     // Pulling anonymously around an entry at fault would turn one fault into a misleading `Unauthorized`.
     if (itsAddress === address) return getRegistry(faulty, ['image'], registries);
   }

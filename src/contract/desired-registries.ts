@@ -7,20 +7,26 @@ import {
   noteUnknown,
   toFault,
   toFaults,
+  toLine,
   withoutNulls,
 } from '#contract/findings';
 import type { Findings, Json } from '#contract/findings';
-import type { Credential, DesiredRegistry, Fault } from '#core/desired-state';
-import { isRegistryAddress, isUpstream, resolveUpstream } from '#core/reference';
+import type { Credential, DesiredRegistry, DesiredState, Fault, FaultyRegistry } from '#core/desired-state';
+import { isRegistryAddress, isUpstream, resolveUpstream, toListedRegistry } from '#core/reference';
 import { Secret } from '#core/secret';
 import type * as z from 'zod';
 
 /** The entries of `registryCredentials`: those without fault, and of the others what images must know. */
 export interface ParsedRegistries {
   readonly valid: ReadonlyMap<string, DesiredRegistry>;
-  /** Name to address (where that is right) of the entries at fault: nothing is pulled by them, nor around them. */
-  readonly atFault: ReadonlyMap<string, string | undefined>;
+  readonly atFault: ReadonlyMap<string, FaultyRegistry>;
 }
+
+/** Those of the desired properties that are in force, for what is read against them later. */
+export const toRegistries = (desired: DesiredState | undefined): ParsedRegistries => ({
+  valid: desired?.registries ?? new Map(),
+  atFault: desired?.faultyRegistries ?? new Map(),
+});
 
 /** What the desired properties are read against. */
 export interface DesiredContext {
@@ -31,7 +37,7 @@ export interface DesiredContext {
 /** Reads `registryCredentials` entry by entry, in name order. */
 export function parseRegistries(map: Json, context: DesiredContext, findings: Findings): ParsedRegistries {
   const valid = new Map<string, DesiredRegistry>();
-  const atFault = new Map<string, string | undefined>();
+  const atFault = new Map<string, FaultyRegistry>();
   for (const { name, value, isNamed } of listEntries(map)) {
     const path = ['registryCredentials', name];
     const written = isObject(value) ? withoutNulls(value) : value;
@@ -48,7 +54,8 @@ export function parseRegistries(map: Json, context: DesiredContext, findings: Fi
       );
     }
     if (data === undefined || address === undefined || faults.length > 0) {
-      atFault.set(name, address);
+      const message = toLine(faults.map((fault) => `${fault.path}: ${fault.message}`).join('; '));
+      atFault.set(name, { ...(address === undefined ? {} : { address }), message, isNamed });
       findings.faults.push(...faults);
     } else {
       const ca = data.ca === undefined ? {} : { ca: data.ca };
@@ -92,7 +99,9 @@ function findRegistryFaults(
 
 function toAddress(written: string | undefined, { parentHostName }: DesiredContext): string | undefined {
   if (written === undefined) return undefined;
-  const address = parentHostName === undefined ? written : resolveUpstream(written, parentHostName);
+  const address = toListedRegistry(
+    parentHostName === undefined ? written : resolveUpstream(written, parentHostName),
+  );
   return isRegistryAddress(address) ? address : undefined;
 }
 

@@ -61,6 +61,7 @@ function parseState(
   return {
     ...(version === undefined ? {} : { version }),
     registries: registries.valid,
+    faultyRegistries: registries.atFault,
     images,
     settings,
     faults: findings.faults.toSorted((a, b) => compareText(a.path, b.path)),

@@ -20,7 +20,14 @@ const RememberedImage = z.object({
   evictions: count,
   pullRequest: z.number().exactOptional(),
   failure: z.object({ reason, message: z.string(), retryAtMs: timeMs.exactOptional() }).exactOptional(),
-  seen: z.object({ digest: z.string().exactOptional(), sinceMs: timeMs }).exactOptional(),
+  seen: z
+    .object({
+      digest: z.string().exactOptional(),
+      id: z.string().exactOptional(),
+      sinceMs: timeMs,
+      transport: z.enum(['engine', 'relay']).exactOptional(),
+    })
+    .exactOptional(),
   pulledAs: z
     .object({ id: z.string(), digest: z.string(), transport: z.enum(['engine', 'relay']) })
     .exactOptional(),

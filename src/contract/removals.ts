@@ -1,4 +1,5 @@
 import { EntryFault, resolveImage } from '#contract/desired-references';
+import { toRegistries } from '#contract/desired-registries';
 import { PayloadError } from '#contract/methods';
 import type { DesiredState } from '#core/desired-state';
 import { toNames } from '#core/presence';
@@ -32,8 +33,10 @@ function toReferences(
   const named = [...owned].filter(([, name]) => name === word).map(([reference]) => reference);
   if (named.length > 0) return named.toSorted((a, b) => Number(a.includes('@')) - Number(b.includes('@')));
   try {
-    const registries = { valid: desired?.registries ?? new Map(), atFault: new Map() };
-    const { reference } = resolveImage({ image: word }, { registries, parentHostName });
+    const { reference } = resolveImage(
+      { image: word },
+      { registries: toRegistries(desired), parentHostName },
+    );
     return [...toNames({ reference, tagAs: [] })];
   } catch (error) {
     if (!(error instanceof EntryFault)) throw error;

@@ -1,3 +1,4 @@
+import type { Paged } from '#contract/status-page';
 import type { JsonObject } from '#core/merge-patch';
 import { FAILURES } from '#core/reason';
 import type { FailureReason } from '#core/reason';
@@ -41,22 +42,15 @@ export function toReported(status: Status): JsonObject {
   return toShortened(head, status);
 }
 
-/** The document with nothing left out of an entry, and the images apart: what `GetStatus` answers page by page. */
-export function toWhole({ registries, images, ...status }: Status): {
-  readonly head: JsonObject;
-  readonly images: readonly (readonly [string, JsonObject])[];
-} {
-  const head = {
-    ...toHead({ ...status, registries, images }),
-    registries: Object.fromEntries(
-      [...registries].map(([name, registry]) => [
-        name,
-        withRoute(withAdvice(toRegistryEntry(registry, 'full'), registry.reason), registry.route),
-      ]),
-    ),
-  };
+/** The document with nothing left out of an entry, its parts apart: what `GetStatus` answers page by page. */
+export function toWhole(status: Status): Paged & { readonly head: JsonObject } {
+  const { registries, images } = status;
   return {
-    head,
+    head: toHead(status),
+    registries: [...registries].map(([name, registry]) => [
+      name,
+      withRoute(withAdvice(toRegistryEntry(registry, 'full'), registry.reason), registry.route),
+    ]),
     images: [...images].map(([name, image]) => [name, withAdvice(toImageEntry(image, 'full'), image.reason)]),
   };
 }

@@ -24,6 +24,16 @@ export interface DesiredRegistry {
   readonly ca?: string;
 }
 
+/** An entry of `registryCredentials` that says something wrong: nothing is pulled by it, nor around it. */
+export interface FaultyRegistry {
+  /** `host[:port]`, where that is right. */
+  readonly address?: string;
+  /** What is wrong and what to write instead; holds no value of a credential. */
+  readonly message: string;
+  /** Whether its name may be a key of the twin. */
+  readonly isNamed: boolean;
+}
+
 /** A fault of one entry: it is reported on the entry itself and by its path in `lastDesiredStatus`. */
 export interface Fault {
   /** For instance `images.camera.tagAs.0`. */
@@ -102,6 +112,8 @@ export interface DesiredState {
   /** The `$version` of the desired properties; absent where the twin had none. */
   readonly version?: number;
   readonly registries: ReadonlyMap<string, DesiredRegistry>;
+  /** By name. */
+  readonly faultyRegistries: ReadonlyMap<string, FaultyRegistry>;
   /** In name order. */
   readonly images: ReadonlyMap<string, DesiredImage>;
   readonly settings: Settings;

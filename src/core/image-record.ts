@@ -52,11 +52,21 @@ export interface ImageRecord {
   /** What the last pull brought. An engine may know an image without a registry's digest. */
   readonly pulledAs?: PulledAs;
   /** As last seen in the engine; absent while it is not there. */
-  readonly seen?: { readonly digest?: string; readonly sinceMs: number };
+  readonly seen?: {
+    readonly digest?: string;
+    /** The engine's, where there is no digest. */
+    readonly id?: string;
+    readonly sinceMs: number;
+    /** As it was reported before a restart. */
+    readonly transport?: Transport;
+  };
   readonly evictions: number;
   /** No pull before this time: re-pulls after an eviction are spread. */
   readonly notBeforeMs?: number;
 }
+
+/** By what an image in the engine is known: the registry's digest, or else the engine's id. */
+export type SeenAs = Pick<NonNullable<ImageRecord['seen']>, 'digest' | 'id'>;
 
 /** What a transition depends on besides the record. */
 export interface Moment {
@@ -80,12 +90,14 @@ export function toImageKey({ reference, registry, platform }: ImageSpec): string
 export function toRecord(before: ImageRecord | undefined, spec: ImageSpec, isChanged = true): ImageRecord {
   const key = toImageKey(spec);
   const request = spec.pullRequest === undefined ? {} : { pullRequest: spec.pullRequest };
+  const isRequested =
+    before !== undefined && spec.pullRequest !== undefined && spec.pullRequest !== before.pullRequest;
+  const demand = isRequested ? { demand: { force: true, anyTime: false } } : {};
   if (before === undefined || before.key !== key) {
-    return { key, ...request, attempts: 0, checkedGeneration: -1, checkFailures: 0, evictions: 0 };
+    return { key, ...request, ...demand, attempts: 0, checkedGeneration: -1, checkFailures: 0, evictions: 0 };
   }
   const rest = isChanged ? cleared(before) : before;
-  const isRequested = spec.pullRequest !== undefined && spec.pullRequest !== before.pullRequest;
-  return { ...rest, ...request, ...(isRequested ? { demand: { force: true, anyTime: false } } : {}) };
+  return { ...rest, ...request, ...demand };
 }
 
 /** Asked for now, by `PullImages`: the backoff is over, and the window does not count. */
@@ -114,7 +126,7 @@ export function pulled(
   moment: Moment,
 ): ImageRecord {
   const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = settled(record, true);
-  const seenNow = toSeen(record, digest, moment.nowMs);
+  const seenNow = toSeen(record, { digest }, moment.nowMs);
   return {
     ...rest,
     attempts: 0,
@@ -164,9 +176,8 @@ export function checkFailed(record: ImageRecord, moment: Moment): ImageRecord {
 }
 
 /** The engine was seen to have the image. */
-export function seen(record: ImageRecord, digest: string | undefined, nowMs: number): ImageRecord {
-  if (record.seen !== undefined && record.seen.digest === digest) return record;
-  return { ...record, seen: toSeen(record, digest, nowMs) };
+export function seen(record: ImageRecord, found: SeenAs, nowMs: number): ImageRecord {
+  return isSeenAs(record, found) ? record : { ...record, seen: toSeen(record, found, nowMs) };
 }
 
 /** It stands in the engine as wanted, whoever brought it: what failed before is over. */
@@ -202,13 +213,13 @@ export function retriedBy(record: ImageRecord, latestMs: number): ImageRecord {
   return { ...record, failure: { ...failure, retryAtMs: latestMs } };
 }
 
-const toSeen = (
-  record: ImageRecord,
-  digest: string | undefined,
-  nowMs: number,
-): NonNullable<ImageRecord['seen']> => {
-  const sinceMs = record.seen?.digest === digest ? (record.seen?.sinceMs ?? nowMs) : nowMs;
-  return { ...(digest === undefined ? {} : { digest }), sinceMs };
+const isSeenAs = ({ seen: before }: ImageRecord, { digest, id }: SeenAs): boolean =>
+  before !== undefined && before.digest === digest && (digest !== undefined || before.id === id);
+
+const toSeen = (record: ImageRecord, found: SeenAs, nowMs: number): NonNullable<ImageRecord['seen']> => {
+  const sinceMs = isSeenAs(record, found) ? (record.seen?.sinceMs ?? nowMs) : nowMs;
+  const { digest, id } = found;
+  return { ...(digest === undefined ? {} : { digest }), ...(id === undefined ? {} : { id }), sinceMs };
 };
 
 function checkedNow(digest: string, { nowMs, random, generation, policy }: Moment): Partial<ImageRecord> {

@@ -105,8 +105,8 @@ type Known = Pick<ImageRecord, 'servedDigest' | 'pulledAs'>;
 /**
  * Looks a desired image up. An image on another platform than wanted is absent: it stands in the way and is pulled.
  *
- * @param known - the registry's digest as last heard, preferred where an image has several; and what the last pull
- *   brought, for an image that the engine knows without a digest
+ * @param known - the registry's digest as last heard, and what the last pull brought: preferred in this order where an
+ *   image has several, and the latter for an image that the engine knows without a digest
  */
 export function findImage(
   spec: ImageSpec,
@@ -130,7 +130,8 @@ export function findImage(
 function toPresence(spec: ImageSpec, image: ListedImage, index: ImageIndex, known: Known): Presence {
   const { prefix, besides } = toLookup(spec);
   const brought = known.pulledAs?.id === image.id ? known.pulledAs.digest : undefined;
-  const digest = findDigest(image, prefix, spec.reference.digest ?? known.servedDigest) ?? brought;
+  const preferred = spec.reference.digest ?? known.servedDigest ?? brought;
+  const digest = findDigest(image, prefix, preferred) ?? brought;
   const missingTags =
     besides.length === 0
       ? NO_TAGS

@@ -50,7 +50,7 @@ export const FAILURES: Readonly<Record<FailureReason, FailureRow>> = {
   UnknownRegistry: {
     retry: 'never',
     advice:
-      'Set `registry` to one of the names in registryCredentials, or write host:port in front of the repository.',
+      'Mend the entry of registryCredentials that the message names, set `registry` to another one, or write host:port in front of the repository.',
   },
   Unauthorized: {
     retry: 'login',

@@ -6,7 +6,7 @@
 
 /** A reference that names its registry; it has a tag, a digest, or both. */
 export interface Reference {
-  /** `host[:port]` as it stands in the reference: Docker compares it letter by letter. */
+  /** `host[:port]` as it stands in the reference, which Docker compares letter by letter; of Docker Hub `docker.io`. */
   readonly registry: string;
   readonly repository: string;
   readonly tag?: string;
@@ -24,6 +24,13 @@ export class InvalidReference extends Error {
 
 /** The registry that Docker means where a name says none. */
 export const DOCKER_HUB = 'docker.io';
+
+/** Its address of old, which Docker still takes and nowhere gives back. */
+const OLD_DOCKER_HUB = 'index.docker.io';
+
+/** The name by which Docker lists what comes from a registry. */
+export const toListedRegistry = (registry: string): string =>
+  registry === OLD_DOCKER_HUB ? DOCKER_HUB : registry;
 
 const HOST_LABEL = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])';
 const ADDRESS = new RegExp(`^(?:${HOST_LABEL}(?:\\.${HOST_LABEL})*|\\[[a-fA-F0-9:]+\\])(?::([0-9]{1,5}))?$`);
@@ -61,7 +68,8 @@ export function parseReference(text: string): PartialReference {
   if (digest !== undefined && !isDigest(digest)) {
     throw new InvalidReference('the digest must be "sha256:" and 64 lower-case hexadecimal digits');
   }
-  const { registry, path } = splitRegistry(name);
+  const { registry: written, path } = splitRegistry(name);
+  const registry = written === undefined ? undefined : toListedRegistry(written);
   const colon = path.indexOf(':');
   const repository = colon < 0 ? path : path.slice(0, colon);
   const tag = colon < 0 ? undefined : path.slice(colon + 1);

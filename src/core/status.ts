@@ -1,4 +1,4 @@
-import type { CredentialName, DesiredImage } from '#core/desired-state';
+import type { CredentialName, DesiredImage, FaultyRegistry } from '#core/desired-state';
 import type { ImageRecord } from '#core/image-record';
 import { NO_PROGRESS, sumBytes } from '#core/progress';
 import type { PullProgress } from '#core/progress';
@@ -67,6 +67,8 @@ export interface ImageStatus {
   /** Of the last half minute; absent while nothing comes. Shown at the device alone. */
   readonly bytesPerSecond?: number;
   readonly digest?: string;
+  /** The engine's, where it knows the image without a registry's digest. */
+  readonly id?: string;
   readonly sizeBytes?: number;
   readonly attempts: number;
   readonly retryAtMs?: number;
@@ -101,6 +103,14 @@ function toLoginStatus({ registry, login }: RegistryRecord): RegistryStatus {
   }
 }
 
+/** A registry whose entry is at fault, as it is reported. */
+export const toFaultyRegistryStatus = ({ address = '', message }: FaultyRegistry): RegistryStatus => ({
+  address,
+  login: 'Failed',
+  reason: 'UnknownRegistry',
+  message,
+});
+
 /** A pull in flight, as far as it is told. */
 interface PullStatus {
   readonly progress: PullProgress;
@@ -133,10 +143,10 @@ export function toImageStatus(
       return {
         ...base,
         attempts: 0,
-        ...(digest === undefined ? {} : { digest }),
+        ...(digest === undefined ? { id: listed.id } : { digest }),
         sizeBytes: listed.sizeBytes,
         ...(record?.seen === undefined ? {} : { pulledAtMs: record.seen.sinceMs }),
-        transport: toPulledBy(record, listed.id),
+        transport: toPulledBy(record, listed.id, digest),
       };
     }
   }
@@ -150,8 +160,11 @@ const toPullingStatus = ({ progress, transport }: PullStatus = NOT_BEGUN): Parti
 });
 
 /** What this module did not bring came by the engine. */
-const toPulledBy = (record: ImageRecord | undefined, id: string): Transport =>
-  record?.pulledAs?.id === id ? record.pulledAs.transport : 'engine';
+function toPulledBy(record: ImageRecord | undefined, id: string, digest: string | undefined): Transport {
+  const { pulledAs, seen } = record ?? {};
+  if (pulledAs?.id === id) return pulledAs.transport;
+  return (seen?.digest === digest ? seen?.transport : undefined) ?? 'engine';
+}
 
 /** The counts of a summary. */
 export function countPhases(
@@ -167,10 +180,13 @@ export function countPhases(
   return { desired, pulled, pulling, waiting, failed };
 }
 
-/** The lines whose SHA-256 is the `setDigest`: `name=digest`, sorted, each ended by a line feed. */
+/**
+ * The lines whose SHA-256 is the `setDigest`: `name=digest`, sorted, each ended by a line feed. An image that the engine
+ * knows without a registry's digest stands there with the engine's id.
+ */
 export function formatSet(images: ReadonlyMap<string, ImageStatus>): string {
   return [...images]
-    .map(([name, { digest = '' }]) => `${name}=${digest}\n`)
+    .map(([name, { digest, id = '' }]) => `${name}=${digest ?? id}\n`)
     .toSorted()
     .join('');
 }

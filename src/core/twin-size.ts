@@ -40,37 +40,54 @@ export function findTwinViolation(patch: JsonObject): string | undefined {
 
 /**
  * Splits a patch whose JSON is longer than `maxJsonBytes` into several that do the same one after the other: the
- * entries of `images` that are deleted first, the others after them, and everything beside `images` in the last one,
- * so that a summary never speaks of entries that are still to come. Only a single entry, or the rest, that is too long
- * by itself makes a part too long.
+ * entries of `registries` and `images` that are deleted first, the others after them, and everything beside these two in
+ * the last one, so that a summary never speaks of entries that are still to come. Only a single entry, or the rest, that
+ * is too long by itself makes a part too long.
  */
 export function splitPatch(patch: JsonObject, maxJsonBytes: number): readonly JsonObject[] {
-  const { images, ...rest } = patch;
-  if (toJsonBytes(patch) <= maxJsonBytes || !isObject(images)) return [patch];
-  const entries = Object.entries(images);
+  if (toJsonBytes(patch) <= maxJsonBytes) return [patch];
+  const entries = MAPS.flatMap((map) => toEntries(map, patch[map]));
   if (entries.length === 0) return [patch];
+  const rest = Object.fromEntries(
+    Object.entries(patch).filter(([key]) => !entries.some(({ map }) => map === key)),
+  );
   const ordered = [...entries.filter(isDeletion), ...entries.filter((entry) => !isDeletion(entry))];
-  const parts = pack(ordered, maxJsonBytes).map((chunk): JsonObject => ({
-    images: Object.fromEntries(chunk),
-  }));
+  const parts = pack(ordered, maxJsonBytes).map(toPart);
   if (Object.keys(rest).length === 0) return parts;
   const last = { ...parts.at(-1), ...rest };
   return toJsonBytes(last) <= maxJsonBytes ? [...parts.slice(0, -1), last] : [...parts, rest];
 }
 
-type Entry = readonly [string, JsonValue];
+/** Of the document, those that grow with what is desired. */
+const MAPS = ['registries', 'images'] as const;
 
-const isDeletion = ([, value]: Entry): boolean => value === null;
+interface Entry {
+  readonly map: (typeof MAPS)[number];
+  readonly key: string;
+  readonly value: JsonValue;
+}
 
-/** The length of `{"images":{}}`. */
-const FRAME_BYTES = 13;
+const toEntries = (map: Entry['map'], entries: JsonValue | undefined): Entry[] =>
+  isObject(entries) ? Object.entries(entries).map(([key, value]) => ({ map, key, value })) : [];
+
+const isDeletion = ({ value }: Entry): boolean => value === null;
+
+function toPart(entries: readonly Entry[]): JsonObject {
+  const present = MAPS.filter((map) => entries.some((entry) => entry.map === map));
+  const toMap = (map: Entry['map']): JsonObject =>
+    Object.fromEntries(entries.filter((entry) => entry.map === map).map(({ key, value }) => [key, value]));
+  return Object.fromEntries(present.map((map) => [map, toMap(map)]));
+}
+
+/** The length of `{"registries":{},"images":{}}`. */
+const FRAME_BYTES = 29;
 
 /** Puts entries together, in order, as many as fit into a part. */
 function pack(entries: readonly Entry[], maxJsonBytes: number): readonly Entry[][] {
   const chunks: Entry[][] = [];
   let sizeBytes = Infinity;
   for (const entry of entries) {
-    const [key, value] = entry;
+    const { key, value } = entry;
     const entryBytes = toJsonBytes(key) + toJsonBytes(value) + 2;
     const chunk = chunks.at(-1);
     if (chunk === undefined || sizeBytes + entryBytes > maxJsonBytes) {

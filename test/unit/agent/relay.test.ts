@@ -459,6 +459,20 @@ describe('before the first byte', () => {
     });
   });
 
+  it.each([
+    ['of several', { plant: { address: ADDRESS }, other: { address: 'http://typo' } }, 'acme/camera:1'],
+    ['that it names in full', { plant: { address: ADDRESS, username: 'device' } }, CAMERA],
+  ])(
+    'PlanImages reads an entry as images are: one of a registry at fault %s is at fault',
+    async (_, registryCredentials, written) => {
+      const stage = startRelayStage();
+      await stage.desire({ camera: written }, {}, { registryCredentials });
+      expect(stage.phases()).toEqual({ camera: 'Failed UnknownRegistry' });
+      const { payload } = await stage.call('PlanImages', { images: { camera: written } });
+      expect(payload).toMatchObject({ images: { camera: { reason: 'UnknownRegistry' } } });
+    },
+  );
+
   it('PlanImages tells what a list would bring, and changes nothing', async () => {
     const stage = startRelayStage();
     await stage.desire({ camera: CAMERA });
@@ -480,6 +494,10 @@ describe('before the first byte', () => {
     });
     expect(callsOf(stage, 'pull')).toEqual([]);
     expect(await stage.call('PlanImages')).toMatchObject({ status: 400 });
+    expect(await stage.call('PlanImages', { images: { 'camera 1.4': CAMERA } })).toMatchObject({
+      status: 400,
+      payload: { message: expect.stringContaining('images."camera 1.4": ') },
+    });
   });
 });
 

@@ -21,6 +21,8 @@ describe('an image’s reference', () => {
     ['127.0.0.1:5000/acme/camera', {}, '127.0.0.1:5000/acme/camera:latest', undefined],
     ['127.0.0.1/acme/camera', ONE, '127.0.0.1/acme/camera:latest', undefined],
     ['docker.io/library/hello-world', ONE, 'docker.io/library/hello-world:latest', undefined],
+    ['index.docker.io/hello-world', ONE, 'docker.io/library/hello-world:latest', undefined],
+    ['library/app', { hub: { address: 'index.docker.io' } }, 'docker.io/library/app:latest', 'hub'],
   ])(
     '%j is resolved by Docker’s rule and the listed registries',
     (entry, registries, reference, registry) => {

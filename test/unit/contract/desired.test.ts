@@ -41,6 +41,7 @@ describe('the desired document as a whole', () => {
       state: {
         version: 3,
         registries: new Map(),
+        faultyRegistries: new Map(),
         images: new Map(),
         settings: DEFAULT_SETTINGS,
         faults: [],

@@ -155,11 +155,14 @@ describe('a check', () => {
 });
 
 describe('an image in the engine', () => {
-  it('is dated from when it was seen first, by digest', () => {
-    expect(seen(NEW, A, NOW_MS).seen).toEqual({ digest: A, sinceMs: NOW_MS });
-    expect(seen(isPulled, A, NOW_MS + 1)).toBe(isPulled);
-    expect(seen(isPulled, B, NOW_MS + 1).seen).toEqual({ digest: B, sinceMs: NOW_MS + 1 });
-    expect(seen(NEW, undefined, NOW_MS).seen).toEqual({ sinceMs: NOW_MS });
+  it('is dated from when it was seen first, by digest or else by the engine’s id', () => {
+    expect(seen(NEW, { digest: A }, NOW_MS).seen).toEqual({ digest: A, sinceMs: NOW_MS });
+    expect(seen(isPulled, { digest: A }, NOW_MS + 1)).toBe(isPulled);
+    expect(seen(isPulled, { digest: B }, NOW_MS + 1).seen).toEqual({ digest: B, sinceMs: NOW_MS + 1 });
+    const loaded = seen(NEW, { id: 'one' }, NOW_MS);
+    expect(loaded.seen).toEqual({ id: 'one', sinceMs: NOW_MS });
+    expect(seen(loaded, { id: 'one' }, NOW_MS + 1)).toBe(loaded);
+    expect(seen(loaded, { id: 'other' }, NOW_MS + 1).seen).toEqual({ id: 'other', sinceMs: NOW_MS + 1 });
   });
 
   it('that stands as wanted ends the failures, whoever brought it', () => {
@@ -228,7 +231,7 @@ const anyTransition: fc.Arbitrary<Transition> = fc.oneof(
   fc.tuple(anyDigest, anyMoment).map(
     ([digest, { nowMs }]): Transition =>
       (record) =>
-        seen(record, digest, nowMs),
+        seen(record, { digest }, nowMs),
   ),
   anyMoment.map(
     (moment): Transition =>

@@ -104,6 +104,12 @@ describe('the digest of an image', () => {
     ['is the first, where the registry serves another', several, { servedDigest: digestOf('c') }, A],
     ['is the first, where nobody asked the registry', several, {}, A],
     [
+      'is what the pull brought, where nobody asked the registry since',
+      several,
+      { pulledAs: { id: A, digest: B, transport: 'engine' } },
+      B,
+    ],
+    [
       'is what the pull brought, where the engine knows none',
       none,
       { pulledAs: { id: A, digest: B, transport: 'engine' } },

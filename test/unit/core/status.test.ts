@@ -85,7 +85,15 @@ describe('an image is told', () => {
     [
       'that is there, and of which little is known',
       toImageStatus(desired, { phase: 'Pulled', image: listed(spec) }, undefined, undefined),
-      { image, phase: 'Pulled', sizeBytes: 1000, transport: 'engine', attempts: 0, evictions: 0 },
+      {
+        image,
+        phase: 'Pulled',
+        id: listed(spec).id,
+        sizeBytes: 1000,
+        transport: 'engine',
+        attempts: 0,
+        evictions: 0,
+      },
     ],
   ])('%s', (_, status, expected) => {
     expect(status).toEqual(expected);

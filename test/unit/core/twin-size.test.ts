@@ -102,7 +102,7 @@ describe('a patch in parts', () => {
     {
       images: fc.dictionary(key, entry, { maxKeys: 40 }),
       summary: fc.record({ pulled: fc.nat() }),
-      registries: fc.dictionary(key, entry, { maxKeys: 2 }),
+      registries: fc.dictionary(key, entry, { maxKeys: 40 }),
     },
     { requiredKeys: [] },
   );
@@ -132,12 +132,14 @@ describe('a patch in parts', () => {
     fc.assert(
       fc.property(anyPatch, limit, (patch, maxBytes) => {
         const parts = splitPatch(patch, maxBytes);
-        const deletions = parts.flatMap(({ images }) =>
-          Object.values(images ?? {}).map((value) => value === null),
-        );
-        const inOrder = [...deletions].toSorted((a, b) => Number(b) - Number(a));
-        expect(parts.length === 1 ? inOrder : deletions).toEqual(inOrder);
-        for (const part of parts.slice(0, -1)) expect(Object.keys(part)).toEqual(['images']);
+        for (const map of ['registries', 'images'] as const) {
+          const deletions = parts.flatMap((part) =>
+            Object.values(part[map] ?? {}).map((value) => value === null),
+          );
+          const inOrder = [...deletions].toSorted((a, b) => Number(b) - Number(a));
+          expect(parts.length === 1 ? inOrder : deletions).toEqual(inOrder);
+        }
+        for (const part of parts.slice(0, -1)) expect(Object.keys(part)).not.toContain('summary');
       }),
     );
   });

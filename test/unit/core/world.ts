@@ -109,6 +109,7 @@ export function toWorld(scene: Scene): World {
     desired: {
       version: 1,
       registries: new Map([['plant', PLANT]]),
+      faultyRegistries: new Map(),
       images,
       settings: { ...DEFAULT_SETTINGS, ...scene.settings },
       faults: [],

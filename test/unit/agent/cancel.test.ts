@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { AgentError } from '#core/reason';
+import { createFakeEngine } from '#test/fakes/fake-engine';
+import { createFakeRelay } from '#test/fakes/fake-relay';
+import { ADDRESS, startStage } from './stage.ts';
+
+const CAMERA = `${ADDRESS}/acme/camera:1`;
+
+/** An agent whose engine has no `camera`, which its registry has not either, while a question about that is under way. */
+async function startAsking() {
+  const engine = createFakeEngine();
+  const relay = createFakeRelay(engine);
+  const stage = startStage({ engine, relay: () => relay });
+  engine.pullsFinishAtOnce = true;
+  await stage.desire({ camera: CAMERA });
+  expect(stage.phases()).toEqual({ camera: 'Failed NotFound' });
+  const { promise, resolve } = Promise.withResolvers<AgentError | undefined>();
+  const { fetchManifest } = relay;
+  relay.fetchManifest = async (...question) => {
+    relay.fetchManifest = fetchManifest;
+    const error = await promise;
+    if (error !== undefined) throw error;
+    return fetchManifest(...question);
+  };
+  await stage.clock.advance(15_000);
+  return { engine, stage, answer: resolve };
+}
+
+describe('an image that was cancelled stays so until it is asked for', () => {
+  it.each([
+    ['finds it', undefined],
+    ['comes to nothing', new AgentError('RegistryUnreachable', 'no answer within 30 s')],
+  ])('though a question at the registry that was under way %s', async (_, error) => {
+    const { engine, stage, answer } = await startAsking();
+    engine.serve(CAMERA);
+    const { payload } = await stage.call('CancelPulls', { images: ['camera'] });
+    expect(payload).toEqual({ cancelled: ['camera'] });
+    answer(error);
+    await stage.clock.advance(60_000);
+    expect(stage.phases()).toEqual({ camera: 'Failed Cancelled' });
+    await stage.call('PullImages', { images: ['camera'] });
+    await stage.clock.advance(5000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it('though it was being asked what it holds, and the registry does not answer', async () => {
+    const engine = createFakeEngine();
+    const relay = createFakeRelay(engine);
+    const stage = startStage({ engine, relay: () => relay });
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { fetchContent } = relay;
+    relay.fetchContent = async () => {
+      relay.fetchContent = fetchContent;
+      await promise;
+      throw new AgentError('RegistryUnreachable', 'no answer within 30 s');
+    };
+    await stage.desire({ camera: CAMERA });
+    await stage.call('CancelPulls');
+    resolve();
+    await stage.clock.advance(60_000);
+    expect(stage.phases()).toEqual({ camera: 'Failed Cancelled' });
+  });
+
+  it('though its pull failed by itself in that moment', async () => {
+    const { engine, desire, call, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    await desire({ camera: CAMERA });
+    const answer = call('CancelPulls', { images: ['camera'] });
+    engine.pulls[0]?.fail(new AgentError('RegistryUnreachable', 'gone'));
+    expect((await answer).payload).toEqual({ cancelled: ['camera'] });
+    await clock.advance(60_000);
+    expect(phases()).toEqual({ camera: 'Failed Cancelled' });
+  });
+
+  it('and an entry at fault is none', async () => {
+    const { desire, call } = startStage();
+    await desire({ camera: CAMERA });
+    await desire({ camera: { image: CAMERA, priority: 1000 } });
+    expect((await call('CancelPulls')).payload).toEqual({ cancelled: [] });
+  });
+});
