@@ -13,6 +13,7 @@ import type { Measures } from '#agent/measures';
 import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
+import { isComparedLongAgo } from '#core/judge';
 import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { isRelayName } from '#core/retention';
@@ -125,9 +126,15 @@ export function createActions(deps: ActionDeps): Actions {
     const access = book.toAccess(deps.book, spec);
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
     try {
-      const before = deps.book.contents.get(name);
+      const content = deps.book.contents.get(name);
+      const before = content?.key === key ? content : undefined;
+      if (before !== undefined && isComparedLongAgo(before, deps.clock.nowMs())) {
+        const compared = await measures.compareAnew(spec, before, stopped.signal);
+        if (isCurrent()) deps.book.contents.set(name, compared);
+        return;
+      }
       const known =
-        before === undefined || before.key !== key
+        before === undefined
           ? await measures.measure(spec, access, stopped.signal)
           : await measures.size(spec, access, before, stopped.signal);
       // Where the engine is to pull it, nothing was asked.

@@ -94,6 +94,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const jumps = createClockJumps(clock, (jumpMs) => {
     log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
     records.shiftTimes(book, jumpMs);
+    herald.shift(jumpMs);
   });
   const observer = createObserver(engine, steady);
   const outlook = createOutlook();

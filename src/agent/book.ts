@@ -116,7 +116,8 @@ export function takeObservation(
     const { digest, image: listed } = presence;
     const found = digest === undefined ? { id: listed.id } : { digest };
     const after = record.seen(before, found, moment.nowMs);
-    const isWanted = after.servedDigest === undefined || after.servedDigest === presence.digest;
+    const isServed = after.servedDigest === undefined || after.servedDigest === digest;
+    const isWanted = isServed && after.isRequested !== true;
     book.images.set(name, isWanted && presence.missingTags.length === 0 ? record.healed(after) : after);
   }
   return evicted;
@@ -133,6 +134,8 @@ export function demand(book: Book, names: readonly string[], force: boolean, now
     const before = book.images.get(name);
     if (before === undefined) continue;
     book.images.set(name, record.demanded(before, force));
+    // Whoever asks is to get what it holds from then on.
+    book.contents.delete(name);
     const registry = toSpec(book, name)?.registry;
     if (registry !== undefined) demandLogin(book, registry, nowMs);
   }

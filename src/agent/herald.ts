@@ -6,7 +6,7 @@ import { createOutbox } from '#agent/outbox';
 import { toSteady } from '#agent/ports';
 import type { Clock, Hub, Log } from '#agent/ports';
 import { toEvent } from '#contract/events';
-import { findNews, NOTHING_TOLD, toHeard, withoutReady } from '#core/news';
+import { findNews, NOTHING_TOLD, shiftTold, toHeard, withoutReady } from '#core/news';
 import type { News, Told } from '#core/news';
 import type { Plan } from '#core/plan';
 import type { Rollout } from '#core/rollout';
@@ -23,6 +23,8 @@ export interface Herald {
   evicted(name: string, digest: string | undefined): void;
   /** A plan is about to be carried out. */
   planned(plan: Plan): void;
+  /** The machine's clock was set: what is told to have begun began as long ago as before. */
+  shift(byMs: number): void;
   /** Looks at how everything stands, after a pass. */
   look(): void;
   /** Sends until the signal aborts. */
@@ -107,6 +109,11 @@ export function createHerald(deps: HeraldDeps): Herald {
     planned(plan) {
       takeRollout();
       journal.plan(plan, (name) => (book.images.get(name)?.attempts ?? 0) > 0);
+    },
+    shift(byMs) {
+      told = shiftTold(told, byMs);
+      heard = shiftTold(heard, byMs);
+      journal.shift(byMs);
     },
     look() {
       const scene = toNewsScene(book, outlook, takeRollout(), clock.nowMs());

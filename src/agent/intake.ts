@@ -2,8 +2,8 @@ import { takeDesired } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { Recalled, Remembrance } from '#agent/memory';
 import type { Clock, Hub, Log, TwinDocument } from '#agent/ports';
-import { restoreFrom } from '#agent/restore';
-import { keepFormer } from '#agent/outlook';
+import { restoreRecords, toFormerReady } from '#agent/restore';
+import { keepFormer, takeFormerReady } from '#agent/outlook';
 import type { Outlook } from '#agent/outlook';
 import { formatDescription, parseDesired } from '#contract/desired';
 import type { DesiredState, LogLevel } from '#core/desired-state';
@@ -49,6 +49,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   let recalled: Recalled | undefined;
   /** The last that edgeHub gave: what a restart remembers may be of a twin that was made anew since. */
   let givenVersion: number | undefined;
+  /** Whether it was taken from the twin since when the set is ready. */
+  let isRestored = false;
   /** Whether edgeHub was said to know nothing: it is asked every half minute then. */
   let isEmpty = false;
 
@@ -80,7 +82,9 @@ export function createIntake(deps: IntakeDeps): Intake {
     keepFormer(outlook, book);
     takeDesired(book, parsed.state, clock.nowMs(), isChanged);
     givenVersion = version;
-    if (isFirst) outlook.lastReady = restoreFrom(reported, book);
+    if (isFirst) restoreRecords(reported, book);
+    if (!isRestored) takeFormerReady(outlook, toFormerReady(reported));
+    isRestored = true;
     remembrance?.keepDesired(desired as JsonObject, sha256);
     tell(parsed.state, '');
   }

@@ -1,6 +1,6 @@
 import type { Log } from '#agent/ports';
 import { formatDuration } from '#core/format';
-import { findNews, NOTHING_TOLD, withoutReady } from '#core/news';
+import { findNews, NOTHING_TOLD, shiftTold, withoutReady } from '#core/news';
 import type { News, NewsScene, Told } from '#core/news';
 import { formatAction } from '#core/plan';
 import type { Plan } from '#core/plan';
@@ -17,6 +17,8 @@ import type { Standing } from '#core/world';
 export interface Journal {
   /** What begins now, and what waits. */
   plan(plan: Plan, isRetry: (name: string) => boolean): void;
+  /** The machine's clock was set. */
+  shift(byMs: number): void;
   /** An image that was there is gone. */
   evicted(name: string, image: string): void;
   /** How everything stands after a pass. */
@@ -51,6 +53,9 @@ export function createJournal(log: Log): Journal {
         { ...(words.now === '' ? {} : { now: words.now }), ...(waiting === '' ? {} : { waiting }) },
         'plan',
       );
+    },
+    shift(byMs) {
+      told = shiftTold(told, byMs);
     },
     evicted(name, image) {
       told = withoutReady(told);

@@ -1,3 +1,4 @@
+import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type { Clock } from '#agent/ports';
 import type { RegistryAccess } from '#core/registry-access';
@@ -17,6 +18,8 @@ export interface Measures {
   toPlatform(): Platform;
   /** Asks the registry; undefined where the image goes through the engine, and only that knows. */
   measure(spec: ImageSpec, access: RegistryAccess, signal: AbortSignal): Promise<KnownContent | undefined>;
+  /** What of a content the engine has by now; nothing is asked of the registry. */
+  compareAnew(spec: ImageSpec, known: KnownContent, signal: AbortSignal): Promise<KnownContent>;
   /** Asks how large missing layers are unpacked, for 10 s at most; what it finds nothing out about stays a guess. */
   size(
     spec: ImageSpec,
@@ -33,14 +36,15 @@ export interface Measures {
 export interface MeasureDeps {
   readonly transports: Pick<Transports, 'fetchContent' | 'fetchUnpackedSizes' | 'isKeeping'>;
   readonly observer: Pick<Observer, 'info' | 'fetchLayers'>;
-  readonly clock: Pick<Clock, 'steadyMs'>;
+  readonly book: Pick<Book, 'generation'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
 }
 
 /** An image waits for no longer. */
 const SIZING_MS = 10_000;
 
 /** Makes the measures; nothing is asked before the first call. */
-export function createMeasures({ transports, observer, clock }: MeasureDeps): Measures {
+export function createMeasures({ transports, observer, book, clock }: MeasureDeps): Measures {
   function toPlatform(): Platform {
     if (observer.info !== undefined) return observer.info.platform;
     throw new AgentError('EngineUnavailable', 'The Docker engine has not answered yet.');
@@ -55,13 +59,28 @@ export function createMeasures({ transports, observer, clock }: MeasureDeps): Me
     const missing = toMissingLayers(content, await observer.fetchLayers(signal));
     const storage = toStorage();
     const ampleBytes = toAmpleBytes(missing, storage);
-    return { key: toImageKey(spec), content, missing, ampleBytes, ...toDiskNeed(missing, storage) };
+    const comparedAtMs = clock.nowMs();
+    return {
+      key: toImageKey(spec),
+      content,
+      comparedAtMs,
+      missing,
+      ampleBytes,
+      ...toDiskNeed(missing, storage),
+    };
   }
 
   return {
     toPlatform,
     toStorage,
     compare,
+    async compareAnew(spec, known, signal) {
+      const sizes = new Map(known.missing.map(({ digest, unpackedBytes }) => [digest, unpackedBytes]));
+      const layers = withUnpackedBytes(known.content.layers, sizes);
+      const { missing, ampleBytes, ...need } = await compare(spec, { ...known.content, layers }, signal);
+      const isSized = known.ampleBytes === 0;
+      return { ...known, ...need, content: known.content, missing, ampleBytes: isSized ? 0 : ampleBytes };
+    },
     async size({ reference }, access, known, signal) {
       const found = await transports.fetchUnpackedSizes({
         reference,
@@ -74,7 +93,7 @@ export function createMeasures({ transports, observer, clock }: MeasureDeps): Me
     },
     async measure(spec, access, signal) {
       const { reference, platform: wanted } = spec;
-      const askedAtMs = clock.steadyMs();
+      const asked = { atMs: clock.steadyMs(), generation: book.generation };
       const content = await transports.fetchContent({
         reference,
         access,
@@ -82,7 +101,7 @@ export function createMeasures({ transports, observer, clock }: MeasureDeps): Me
         wanted,
         signal,
       });
-      return content === undefined ? undefined : { ...(await compare(spec, content, signal)), askedAtMs };
+      return content === undefined ? undefined : { ...(await compare(spec, content, signal)), asked };
     },
   };
 }

@@ -8,7 +8,7 @@ import { isPlatformMatch } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { FAILURES } from '#core/reason';
 import type { AgentError, FailureReason } from '#core/reason';
-import { loggedIn } from '#core/registry-record';
+import { isSameCredential, loggedIn } from '#core/registry-record';
 import type { LoginOutcome } from '#core/registry-record';
 import type { Transport } from '#core/route';
 import type { CancelCause } from '#core/world';
@@ -33,12 +33,12 @@ const SILENT: ReadonlySet<FailureReason> = new Set([
   'EngineUnavailable',
 ]);
 
-/** A pull ended well. */
+/** A pull ended well. `begun`: the record when it began. */
 export function takePulled(
   book: Book,
   name: string,
   pulled: PulledImage & { readonly transport: Transport },
-  moment: Moment,
+  { begun, ...moment }: Moment & { readonly begun: ImageRecord | undefined },
 ): void {
   const spec = toSpec(book, name);
   const before = book.images.get(name);
@@ -46,7 +46,7 @@ export function takePulled(
   book.stalledAddresses.delete(spec.reference.registry);
   takeHeard(book, spec.reference.registry);
   book.contents.delete(name);
-  book.images.set(name, record.pulled(before, pulled, moment));
+  book.images.set(name, record.pulled(before, pulled, moment, begun));
 }
 
 /** A pull was ended by the agent. */
@@ -144,8 +144,8 @@ export function takeLogin(book: Book, name: string, outcome: LoginOutcome, momen
 }
 
 /**
- * Whether a refusal says nothing any more: it was of a credential that has been replaced by another since. The attempt
- * is made again with that one, and does not count as failed.
+ * Whether a refusal says nothing any more: it was of a credential that is no longer listed, or has been replaced by the
+ * other one. The attempt is made again with what is in force, and does not count as failed.
  */
 export function isRefusalOutdated(
   book: Book,
@@ -154,8 +154,11 @@ export function isRefusalOutdated(
   used: Credential | undefined,
 ): boolean {
   const registry = toSpec(book, name)?.registry;
-  const login = registry === undefined ? undefined : book.registries.get(registry)?.login;
-  return reason === 'Unauthorized' && login?.kind === 'accepted' && login.credential !== used?.name;
+  const known = registry === undefined ? undefined : book.registries.get(registry);
+  if (known === undefined || reason !== 'Unauthorized') return false;
+  const { credentials } = known.registry;
+  const isListed = used === undefined ? credentials.length === 0 : credentials.some(isSameCredential(used));
+  return !isListed || (known.login.kind === 'accepted' && known.login.credential !== used?.name);
 }
 
 /** Whatever was under way when the operator cancelled it changes nothing of that. */

@@ -44,6 +44,13 @@ export function takeReady(outlook: Outlook, setDigest: string | undefined, nowMs
   outlook.ready = setDigest === undefined ? undefined : outlook.lastReady;
 }
 
+/** The same set may be ready since longer than this process knows. */
+export function takeFormerReady(outlook: Outlook, former: Summary['ready']): void {
+  const { lastReady } = outlook;
+  if (former === undefined || (lastReady !== undefined && lastReady.setDigest !== former.setDigest)) return;
+  outlook.lastReady = former;
+}
+
 /** What was under way waits for the next start: the last report must not say that it goes on. */
 export function takeEnd(outlook: Outlook): void {
   const standings = new Map(outlook.standings);

@@ -70,16 +70,20 @@ export function createPullTable({
     });
   }
 
-  /** Whoever demands an image, or has seen it fail, is to get what its registry holds from then on. */
+  /** Whoever has seen an image fail is to get what its registry holds from then on; so is whoever demands it. */
   function toFresh(name: string, { key }: Pull): ImageContent | undefined {
-    const { attempts = 0, demand } = state.images.get(name) ?? {};
-    if (attempts > 0 || demand !== undefined) return undefined;
-    return toFreshContent(state.contents.get(name), key, clock.steadyMs());
+    if ((state.images.get(name)?.attempts ?? 0) > 0) return undefined;
+    return toFreshContent(state.contents.get(name), key, {
+      steadyMs: clock.steadyMs(),
+      generation: state.generation,
+    });
   }
 
   async function start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void> {
     const { registry } = spec.reference;
     const pull = createFor(name, spec);
+    const { generation } = state;
+    const begun = state.images.get(name);
     const reference = formatReference(spec.reference);
     // Until when others wait for the first answer decides when to look again.
     if (book.takeAsked(state, registry, toMoment())) ring();
@@ -110,9 +114,13 @@ export function createPullTable({
         onFetched: pull.advance,
         onNaming: pull.takeNaming,
       });
-      const references = [...toNames(spec), `${formatRepository(spec.reference)}@${pulled.digest}`];
+      // A further name it is given by a tagging, or was given by somebody else.
+      const names = toNames({ reference: spec.reference, tagAs: [] });
+      const references = [...names, `${formatRepository(spec.reference)}@${pulled.digest}`];
       if (!pulled.wasPresent) own(state, name, references);
-      if (isCurrent(name, pull)) outcomes.takePulled(state, name, pulled, toMoment());
+      if (isCurrent(name, pull)) {
+        outcomes.takePulled(state, name, pulled, { ...toMoment(), generation, begun });
+      }
       const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
       const { digest, sizeBytes, wasPresent, transport } = pulled;
       book.takeTimes(state, registry, pull.times);

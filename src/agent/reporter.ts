@@ -44,6 +44,10 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
   let seenConnection = 0;
   let lastSentAtMs = -Infinity;
   let lastViolation: string | undefined;
+  /** Until when nothing goes after one that was not taken, unless edgeHub is connected to anew. */
+  let pausedUntilMs = -Infinity;
+  /** What is on its way. */
+  let sending: Promise<unknown> = Promise.resolve();
 
   hub.onChange(() => wake.ring());
 
@@ -54,6 +58,7 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
     const isNewConnection = twin.connection !== seenConnection;
     seenFetch = twin.fetch;
     seenConnection = twin.connection;
+    if (isNewConnection) pausedUntilMs = -Infinity;
     if (isNewConnection || clock.nowMs() - lastSentAtMs >= READ_BACK_AFTER_MS) {
       const { $version: _version, $metadata: _metadata, ...reported } = twin.reported as JsonObject;
       acknowledged = reported;
@@ -61,6 +66,14 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
   }
 
   async function send(patch: JsonObject): Promise<boolean> {
+    const sent = sendParts(patch);
+    sending = sent;
+    const isTaken = await sent;
+    if (!isTaken) pausedUntilMs = clock.nowMs() + RETRY_MS;
+    return isTaken;
+  }
+
+  async function sendParts(patch: JsonObject): Promise<boolean> {
     for (const part of splitPatch(patch, MAX_PATCH_BYTES)) {
       const violation = findTwinViolation(part);
       if (violation !== undefined) {
@@ -93,14 +106,15 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
     readBack();
     if (!hub.isConnected || acknowledged === undefined) return Infinity;
     // Nothing goes before; a document of two thousand images, made at each ring, would be most of the module's work.
-    if (lastSentAtMs + SPACING_MS > nowMs) return lastSentAtMs + SPACING_MS;
+    const fromMs = Math.max(lastSentAtMs + SPACING_MS, pausedUntilMs);
+    if (fromMs > nowMs) return fromMs;
     const document = toDocument();
     const patch = mergePatch(acknowledged, document);
     const tickAtMs = isPulling(document) ? nowMs + toIntervalMs() : Infinity;
     if (patch === undefined) return tickAtMs;
     const paceAtMs = lastSentAtMs + toIntervalMs();
     if (!hasMoreThanProgress(patch) && paceAtMs > nowMs) return paceAtMs;
-    return (await send(patch)) ? Math.min(tickAtMs, clock.nowMs() + SPACING_MS) : clock.nowMs() + RETRY_MS;
+    return (await send(patch)) ? Math.min(tickAtMs, clock.nowMs() + SPACING_MS) : pausedUntilMs;
   }
 
   return {
@@ -120,13 +134,15 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
       }
     },
     async flush(signal) {
-      readBack();
-      const patch = hub.isConnected && acknowledged ? mergePatch(acknowledged, toDocument()) : undefined;
-      if (patch === undefined) return;
       const aborted = new Promise<void>((resolve) => {
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
-      await Promise.race([send(patch), aborted]);
+      // What is on its way is of before, and to be known as what the twin shows.
+      await Promise.race([sending.catch(() => undefined), aborted]);
+      if (signal.aborted) return;
+      readBack();
+      const patch = hub.isConnected && acknowledged ? mergePatch(acknowledged, toDocument()) : undefined;
+      if (patch !== undefined) await Promise.race([send(patch), aborted]);
     },
   };
 }

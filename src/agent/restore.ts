@@ -2,11 +2,13 @@ import type { Book } from '#agent/book';
 import { formatReference } from '#core/reference';
 import type { Summary } from '#core/status';
 
+type Reported = Readonly<Record<string, unknown>>;
+
 /**
  * Takes over from the twin what the module itself reported before it was restarted, so that times and counts go on:
- * when an image was pulled, how often it vanished, since when the set is ready. What does not fit is left out.
+ * when an image was pulled, how often it vanished. What does not fit is left out.
  */
-export function restoreFrom(reported: Readonly<Record<string, unknown>>, book: Book): Summary['ready'] {
+export function restoreRecords(reported: Reported, book: Book): void {
   const images = toObject(reported['images']);
   for (const image of book.desired?.images.values() ?? []) {
     const record = book.images.get(image.name);
@@ -24,6 +26,10 @@ export function restoreFrom(reported: Readonly<Record<string, unknown>>, book: B
         : {}),
     });
   }
+}
+
+/** Since when a set was reported as ready, and which. */
+export function toFormerReady(reported: Reported): Summary['ready'] {
   const { readyAt, setDigest } = toObject(reported['summary']);
   const atMs = toTimeMs(readyAt);
   return atMs === undefined || typeof setDigest !== 'string' ? undefined : { atMs, setDigest };

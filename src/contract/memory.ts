@@ -19,6 +19,7 @@ const RememberedImage = z.object({
   attempts: count,
   evictions: count,
   pullRequest: z.number().exactOptional(),
+  isRequested: z.literal(true).exactOptional(),
   failure: z.object({ reason, message: z.string(), retryAtMs: timeMs.exactOptional() }).exactOptional(),
   seen: z
     .object({
@@ -74,6 +75,7 @@ export function toRemembered({
   attempts,
   evictions,
   pullRequest,
+  isRequested,
   failure,
   seen,
   pulledAs,
@@ -83,6 +85,7 @@ export function toRemembered({
     attempts,
     evictions,
     ...(pullRequest === undefined ? {} : { pullRequest }),
+    ...(isRequested === undefined ? {} : { isRequested }),
     ...(failure === undefined ? {} : { failure: { ...failure } }),
     ...(seen === undefined ? {} : { seen: { ...seen } }),
     ...(pulledAs === undefined ? {} : { pulledAs: { ...pulledAs } }),

@@ -56,7 +56,7 @@ export function toMissingLayers({ layers }: ImageContent, tree: LayerTree): read
 /** Layers with what was found out of their unpacked sizes, by digest. */
 export function withUnpackedBytes(
   layers: readonly ImageLayer[],
-  found: ReadonlyMap<string, number>,
+  found: ReadonlyMap<string, number | undefined>,
 ): readonly ImageLayer[] {
   return layers.map((layer) => {
     const unpackedBytes = layer.unpackedBytes ?? found.get(layer.digest);
@@ -69,9 +69,11 @@ export interface KnownContent extends DiskNeed {
   /** Of the record that it was asked for. */
   readonly key: string;
   readonly content: ImageContent;
-  /** When the registry was asked, by the steady clock; absent where a pull itself asked. */
-  readonly askedAtMs?: number;
-  /** The layers that the engine did not have when it was asked, from the bottom up. */
+  /** When the registry was asked, by the steady clock, and for which desired properties; absent where a pull itself asked. */
+  readonly asked?: { readonly atMs: number; readonly generation: number };
+  /** When it was compared with what the engine has, milliseconds since 1970. */
+  readonly comparedAtMs: number;
+  /** The layers that the engine did not have then, from the bottom up. */
   readonly missing: readonly ImageLayer[];
   /**
    * With as much to spare they fit, whatever their unpacked sizes are, and nobody need ask for those. 0 where all that
@@ -83,12 +85,12 @@ export interface KnownContent extends DiskNeed {
 /** Whoever fetches a tag may take for so long what it was asked for as what it holds. */
 const FRESH_MS = 10_000;
 
-/** What an image holds, where its registry was asked for it a moment ago. @param steadyMs - now */
+/** What an image holds, where its registry was asked for it a moment ago, and nothing else was desired since. */
 export function toFreshContent(
   known: KnownContent | undefined,
   key: string,
-  steadyMs: number,
+  now: { readonly steadyMs: number; readonly generation: number },
 ): ImageContent | undefined {
-  if (known?.key !== key || known.askedAtMs === undefined) return undefined;
-  return steadyMs - known.askedAtMs < FRESH_MS ? known.content : undefined;
+  if (known?.key !== key || known.asked?.generation !== now.generation) return undefined;
+  return now.steadyMs - known.asked.atMs < FRESH_MS ? known.content : undefined;
 }

@@ -14,12 +14,10 @@ export interface Failure {
   readonly retryAtMs?: number;
 }
 
-/** A pull that was asked for by `PullImages` or by a changed `pullRequest`. */
+/** A pull that was asked for by `PullImages`: the first attempt settles it, and the window does not count. */
 export interface Demand {
   /** Pulled even if present. */
   readonly force: boolean;
-  /** Pulled outside the window too. */
-  readonly anyTime: boolean;
 }
 
 /** What a pull brought. */
@@ -35,6 +33,8 @@ export interface ImageRecord {
   /** What it is about; another key means another image, of which nothing is known. */
   readonly key: string;
   readonly pullRequest?: number;
+  /** A changed `pullRequest` asks for a pull, even if it is present, until one brings it. */
+  readonly isRequested?: true;
   /** Attempts that failed in a row. */
   readonly attempts: number;
   readonly failure?: Failure;
@@ -92,18 +92,18 @@ export function toRecord(before: ImageRecord | undefined, spec: ImageSpec, isCha
   const request = spec.pullRequest === undefined ? {} : { pullRequest: spec.pullRequest };
   const isRequested =
     before !== undefined && spec.pullRequest !== undefined && spec.pullRequest !== before.pullRequest;
-  const demand = isRequested ? { demand: { force: true, anyTime: false } } : {};
+  const asked: Partial<ImageRecord> = isRequested ? { isRequested: true } : {};
   if (before === undefined || before.key !== key) {
-    return { key, ...request, ...demand, attempts: 0, checkedGeneration: -1, checkFailures: 0, evictions: 0 };
+    return { key, ...request, ...asked, attempts: 0, checkedGeneration: -1, checkFailures: 0, evictions: 0 };
   }
   const rest = isChanged ? cleared(before) : before;
-  return { ...rest, ...request, ...demand };
+  return { ...rest, ...request, ...asked };
 }
 
 /** Asked for now, by `PullImages`: the backoff is over, and the window does not count. */
 export function demanded(record: ImageRecord, force: boolean): ImageRecord {
   const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = record;
-  return { ...rest, demand: { force: force || (record.demand?.force ?? false), anyTime: true } };
+  return { ...rest, demand: { force: force || (record.demand?.force ?? false) } };
 }
 
 /** A demand that ends without an attempt of its own. */
@@ -116,19 +116,27 @@ export function settled(record: ImageRecord, isMet: boolean): ImageRecord {
 /** Cancelled by `CancelPulls`: it stays so until desired changes or it is demanded. */
 export function cancelled(record: ImageRecord): ImageRecord {
   const failure: Failure = { reason: 'Cancelled', message: 'Cancelled by CancelPulls.' };
-  return { ...settled(record, false), failure };
+  const { isRequested: _isRequested, ...rest } = settled(record, false);
+  return { ...rest, failure };
 }
 
-/** A pull brought the image. */
+/**
+ * A pull brought the image.
+ *
+ * @param begun - the record when it began: what was asked for since is still to be done, for the tag may have moved
+ */
 export function pulled(
   record: ImageRecord,
   { id, digest, transport }: PulledAs,
   moment: Moment,
+  begun: Pick<ImageRecord, 'demand' | 'pullRequest'> = record,
 ): ImageRecord {
-  const { failure: _failure, notBeforeMs: _notBeforeMs, ...rest } = settled(record, true);
+  const answered = record.demand === begun.demand ? settled(record, true) : record;
+  const { failure: _failure, notBeforeMs: _notBeforeMs, isRequested, ...rest } = answered;
   const seenNow = toSeen(record, { digest }, moment.nowMs);
   return {
     ...rest,
+    ...(isRequested === true && record.pullRequest !== begun.pullRequest ? { isRequested } : {}),
     attempts: 0,
     pulledAs: { id, digest, transport },
     seen: seenNow,

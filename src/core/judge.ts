@@ -1,6 +1,7 @@
 import type { ImageSpec, Settings } from '#core/desired-state';
 import { toKeptBytes } from '#core/disk-need';
 import type { DiskNeed } from '#core/disk-need';
+import type { KnownContent } from '#core/image-content';
 import type { Failure, ImageRecord } from '#core/image-record';
 import { findImage } from '#core/presence';
 import type { Presence } from '#core/presence';
@@ -31,6 +32,10 @@ export interface Judgement {
 
 const LOW_DISK_RECHECK_MS = 30_000;
 
+/** Whether what an image lacks may be other than it was found to be; so too where the clock was set meanwhile. */
+export const isComparedLongAgo = ({ comparedAtMs }: KnownContent, nowMs: number): boolean =>
+  Math.abs(nowMs - comparedAtMs) >= LOW_DISK_RECHECK_MS;
+
 /** The world, with what is worked out once for all images. */
 export interface Court extends World {
   /** As {@link toSpareBytes} says. */
@@ -58,7 +63,7 @@ export function judge(name: string, spec: ImageSpec, record: ImageRecord, world:
     };
   }
   const presence = findImage(spec, engine, record);
-  const isForced = record.demand?.force ?? false;
+  const isForced = record.isRequested ?? record.demand?.force ?? false;
   if (presence.kind === 'present' && !isForced && !isOutdated(spec, record, presence)) {
     return presence.missingTags.length > 0
       ? judgeUntagged(name, presence, record, world)
@@ -138,7 +143,7 @@ function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: 
   if (desired.settings.paused) {
     return { standing: waiting('Paused', 'settings.paused is true.'), isSettled: false };
   }
-  const opensAtMs = demand?.anyTime === true || isThrottled(spec, world) ? undefined : world.opensAtMs;
+  const opensAtMs = demand !== undefined || isThrottled(spec, world) ? undefined : world.opensAtMs;
   if (failure !== undefined) return judgeFailed({ name, spec, record }, failure, opensAtMs, world);
   const { pullWindow: window } = desired.settings;
   if (window !== undefined && opensAtMs !== undefined) {
@@ -195,10 +200,13 @@ function toPullable(candidate: Candidate, standing: Standing, world: Court): Jud
   if (spareBytes >= (need?.diskBytes ?? 0) && spareBytes >= 0) {
     return standing === QUEUED ? PULLABLE : { standing, isSettled: false, want: { kind: 'pull' } };
   }
+  // The engine may have some of its layers by now, or others no longer.
+  const isOutdated = isMeasured && isComparedLongAgo(known, world.nowMs);
   return {
     standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, need)),
     isSettled: false,
     wakeAtMs: world.nowMs + LOW_DISK_RECHECK_MS,
+    ...(isOutdated && !world.running.measures.has(name) ? { want: { kind: 'measure' } } : {}),
   };
 }
 

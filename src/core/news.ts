@@ -138,6 +138,14 @@ function choose<T>(
   ]);
 }
 
+/** The machine's clock was set: what began then began as long ago as before. */
+export function shiftTold(told: Told, byMs: number): Told {
+  const registries = Object.entries(told.registries).map(
+    ([name, registry]) => [name, { ...registry, sinceMs: registry.sinceMs + byMs }] as const,
+  );
+  return { ...told, registries: Object.fromEntries(registries) };
+}
+
 /** After an eviction, being ready again is news. */
 export function withoutReady({ images, registries }: Told): Told {
   return { images, registries };

@@ -115,12 +115,13 @@ function isSameRegistry(a: DesiredRegistry, b: DesiredRegistry): boolean {
     a.credentials.length === b.credentials.length &&
     a.credentials.every((credential, index) => {
       const other = b.credentials[index];
-      return (
-        other !== undefined &&
-        credential.name === other.name &&
-        credential.username === other.username &&
-        credential.password.equals(other.password)
-      );
+      return other !== undefined && credential.name === other.name && isSameCredential(credential)(other);
     })
   );
 }
+
+/** Whether two are the same to a registry, whatever they are called. */
+export const isSameCredential =
+  (a: Credential) =>
+  (b: Credential): boolean =>
+    a.username === b.username && a.password.equals(b.password);

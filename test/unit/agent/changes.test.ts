@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { AgentError } from '#core/reason';
 import { createFakeEngine } from '#test/fakes/fake-engine';
 import { createFakeRelay } from '#test/fakes/fake-relay';
 import { createFakeSealer, createMemoryStore } from '#test/fakes/memory-store';
 import { ADDRESS, startStage } from './stage.ts';
+import type { Stage } from './stage.ts';
 
 const CAMERA = `${ADDRESS}/acme/camera:1`;
 const GATE = `${ADDRESS}/acme/gate:1`;
+const MOVED = `sha256:${'7'.repeat(64)}`;
 
 /** An agent whose engine has `camera`, by a pull. */
 async function startPulled(more: object = {}) {
@@ -35,6 +38,124 @@ describe('a changed pullRequest has the image pulled once more', () => {
     await desire({ camera: { ...entry, pullRequest: 2, priority: 100 } });
     expect(toPulls()).toBe(2);
   });
+
+  it('when the registry is back that was away at first', async () => {
+    const { engine, desire, entry, phases, image, clock } = await startPulled({ pullRequest: 1 });
+    engine.serve(CAMERA, { digest: MOVED });
+    engine.failures.set(CAMERA, 'RegistryUnreachable');
+    await desire({ camera: { ...entry, pullRequest: 2 } });
+    expect(phases()).toEqual({ camera: 'Failed RegistryUnreachable' });
+    const { attempts } = image('camera');
+    await clock.advance(5000);
+    expect(image('camera')['attempts']).toBe(attempts);
+    engine.failures.delete(CAMERA);
+    await clock.advance(3_600_000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', digest: MOVED });
+  });
+
+  it('when the password is known that was refused at first', async () => {
+    const { engine, desire, entry, image, clock } = await startPulled({ pullRequest: 1 });
+    engine.serve(CAMERA, { digest: MOVED });
+    engine.passwords.set(ADDRESS, { device: 'other' });
+    const plant = { address: ADDRESS, username: 'device', password: 'two' };
+    await desire({ camera: { ...entry, pullRequest: 2 } }, {}, { registryCredentials: { plant } });
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    await clock.advance(3_600_000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', digest: MOVED });
+  });
+
+  it('when the engine is back that was away at first', async () => {
+    const { engine, desire, entry, image, clock } = await startPulled({ pullRequest: 1 });
+    engine.serve(CAMERA, { digest: MOVED });
+    engine.isAway = true;
+    engine.endEvents();
+    await clock.advance(10_000);
+    await desire({ camera: { ...entry, pullRequest: 2 } });
+    engine.isAway = false;
+    await clock.advance(3_600_000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', digest: MOVED });
+  });
+
+  it('after a restart too, where it waited for the window', async () => {
+    const engine = createFakeEngine();
+    const memory = { store: createMemoryStore(), sealer: createFakeSealer() };
+    engine.pullsFinishAtOnce = true;
+    const settings = { pullWindow: { start: '22:00', end: '05:30', timeZone: 'UTC' } };
+    const entry = { image: 'acme/camera:1', pullPolicy: 'if-not-present', pullRequest: 1 };
+    engine.put(CAMERA);
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: entry }, settings);
+    engine.serve(CAMERA, { digest: MOVED });
+    await first.desire({ camera: { ...entry, pullRequest: 2 } }, settings);
+    expect(first.phases()).toEqual({ camera: 'Waiting OutsideWindow' });
+    await first.clock.advance(5000);
+    await first.stop();
+    const second = startStage({ engine, memory });
+    second.hub.serve({ desired: first.hub.desired, reported: first.hub.reported });
+    await second.clock.advance(24 * 3_600_000);
+    expect(second.image('camera')).toMatchObject({ phase: 'Pulled', digest: MOVED });
+  });
+});
+
+describe('what is asked for while an image is pulled is done after it, for its tag may have moved', () => {
+  const image = (pullRequest: number, priority = 0) => ({ camera: { image: CAMERA, pullRequest, priority } });
+  const settings = { refreshIntervalSeconds: 0 };
+
+  it.each<[string, (stage: Stage) => Promise<unknown>]>([
+    ['a change of the desired properties', ({ desire }) => desire(image(1, 3), settings)],
+    ['pullRequest', ({ desire }) => desire(image(2), settings)],
+    ['PullImages', ({ call }) => call('PullImages', { images: ['camera'], force: true })],
+  ])('%s', async (_, ask) => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    const stage = startStage({ engine });
+    await stage.desire(image(1), settings);
+    const [pull] = engine.pulls;
+    await ask(stage);
+    // It brings what the tag was when it began.
+    engine.pullsFinishAtOnce = true;
+    pull?.finish();
+    engine.serve(CAMERA, { digest: MOVED });
+    await stage.clock.advance(60_000);
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest: MOVED });
+  });
+});
+
+it('a refusal of a password that was replaced under its name since counts for nothing', async () => {
+  const engine = createFakeEngine();
+  engine.serve(CAMERA);
+  const { desire, hub, clock, phases, image } = startStage({ engine });
+  await desire({ camera: CAMERA });
+  const [pull] = engine.pulls;
+  engine.passwords.set(ADDRESS, { device: 'two' });
+  const plant = { address: ADDRESS, username: 'device', password: 'two' };
+  await desire({ camera: CAMERA }, {}, { registryCredentials: { plant } });
+  pull?.fail(new AgentError('Unauthorized', 'authentication required'));
+  await clock.advance(3000);
+  expect(phases()).toEqual({ camera: 'Pulling' });
+  expect(image('camera')).not.toHaveProperty('attempts');
+  expect(hub.sent).toEqual([]);
+});
+
+it.each([
+  ['without a storage folder', false],
+  ['with one', true],
+])('readyAt stays over a restart %s', async (_, hasFolder) => {
+  const engine = createFakeEngine();
+  engine.serve(CAMERA);
+  engine.pullsFinishAtOnce = true;
+  const memory = hasFolder ? { memory: { store: createMemoryStore(), sealer: createFakeSealer() } } : {};
+  const first = startStage({ engine, ...memory });
+  await first.desire({ camera: CAMERA });
+  await first.clock.advance(5000);
+  const { readyAt, setDigest } = Object(first.hub.reported['summary']);
+  await first.stop();
+  const second = startStage({ engine, ...memory });
+  // What is remembered is in force before edgeHub comes.
+  await second.clock.advance(20_000);
+  second.hub.serve({ desired: first.hub.desired, reported: first.hub.reported });
+  await second.clock.advance(5000);
+  expect(second.hub.reported['summary']).toMatchObject({ ready: true, setDigest, readyAt });
 });
 
 it('an entry that was at fault for a while has the dates that it had', async () => {

@@ -201,3 +201,20 @@ describe('after a restart, with a folder to remember in', () => {
     expect(listEvents(third)).toEqual([]);
   });
 });
+
+it('a login that failed while the clock was wrong is told to have failed for as long as it did', async () => {
+  const { engine, clock, desire, hub, logs } = startStage();
+  engine.failures.set(ADDRESS, 'RegistryUntrusted');
+  clock.jump(-Date.UTC(2026, 10, 24, 12));
+  await desire({ camera: `${ADDRESS}/acme/camera:1` });
+  await clock.advance(5000);
+  clock.jump(Date.UTC(2026, 10, 24, 12));
+  engine.failures.delete(ADDRESS);
+  await clock.advance(20_000);
+  const restored = hub.sent
+    .map(({ body }) => Object(body))
+    .find(({ event }) => event === 'RegistryLoginRestored');
+  expect(restored?.durationMs).toBeGreaterThan(5000);
+  expect(restored?.durationMs).toBeLessThan(30_000);
+  expect(logs.find((line) => line.includes('login succeeded again'))).toMatch(/"failedFor":"\d+ s"/);
+});

@@ -122,3 +122,19 @@ it('a name that a pull in vain took away and gave back is still removed once nob
   expect(engine.calls).toContain(`untag ${CAMERA}`);
   expect(await listIds(stage)).toEqual([]);
 });
+
+it('a further name that an image had already is somebody else’s, and stays when its entry goes', async () => {
+  const engine = createFakeEngine();
+  engine.serve(CLOUD, engine.serve(CAMERA));
+  engine.put(CLOUD);
+  engine.pullsFinishAtOnce = true;
+  const { desire, clock, phases } = startStage({ engine });
+  await desire({ camera: { image: CAMERA, tagAs: [CLOUD] } }, SETTINGS);
+  await clock.advance(5000);
+  expect(phases()).toEqual({ camera: 'Pulled' });
+  await desire({}, SETTINGS);
+  await clock.advance(60_000);
+  const removed = engine.calls.filter((call) => call.startsWith('untag '));
+  expect(removed).toContain(`untag ${CAMERA}`);
+  expect(removed).not.toContain(`untag ${CLOUD}`);
+});

@@ -109,6 +109,48 @@ describe('what an image holds is asked', () => {
     expect(counts.get('acme/gate')).toBe(2);
   });
 
+  it('once more where other properties are desired since', async () => {
+    const { stage, counts } = await startWaiting();
+    const { digest } = stage.engine.serve(GATE, { digest: `sha256:${'7'.repeat(64)}` });
+    await stage.desire({ camera: CAMERA, gate: GATE }, { maxConcurrentPulls: 1, retryInitialSeconds: 11 });
+    await finish(stage);
+    await stage.clock.advance(5000);
+    expect(stage.image('gate')).toMatchObject({ phase: 'Pulled', digest });
+    expect(counts.get('acme/gate')).toBe(2);
+  });
+
+  it('and compared with the engine again while it waits for room: what it shares may have come', async () => {
+    const GB = 1_000_000_000;
+    const stage = startRelayStage();
+    const { engine, relay, clock } = stage;
+    const counts = countQuestions(stage);
+    const base = 'ba5eba5eba5e';
+    const own = { camera: 'aaaaaaaaaaaa', gate: 'bbbbbbbbbbbb' };
+    for (const [reference, id] of [
+      [CAMERA, own.camera],
+      [GATE, own.gate],
+    ] as const) {
+      const layers = { [base]: GB, [id]: 10_000_000 };
+      engine.serve(reference, { layers, diffIds: ['sha256:base', `sha256:${id}`] });
+    }
+    for (const [id, bytes] of [
+      [base, 2 * GB],
+      [own.camera, 20_000_000],
+      [own.gate, 20_000_000],
+    ] as const)
+      relay.unpackedBytes.set(`sha256:${id.padEnd(64, '0')}`, bytes);
+    engine.freeBytes = 4 * GB;
+    engine.pullsFinishAtOnce = false;
+    await stage.desire({ camera: CAMERA, gate: GATE });
+    expect(stage.phases()).toEqual({ camera: 'Pulling', gate: 'Waiting LowDisk' });
+    engine.pullsFinishAtOnce = true;
+    engine.freeBytes -= 2_020_000_000;
+    engine.pulls[0]?.finish();
+    await clock.advance(60_000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled', gate: 'Pulled' });
+    expect(counts.get('acme/gate')).toBe(2);
+  });
+
   it('once more by a pull after one that failed', async () => {
     const stage = startRelayStage();
     const counts = countQuestions(stage);

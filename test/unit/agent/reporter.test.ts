@@ -99,3 +99,69 @@ it('makes one document for a report, however often it is rung between two', asyn
   await clock.advance(1000);
   await running;
 });
+
+it('sends nothing for five seconds after a report that was refused, however often it is rung', async () => {
+  const hub = createFakeHub();
+  const clock = createManualClock();
+  const nothing = (): void => undefined;
+  let reports = 0;
+  hub.report = async () => {
+    reports += 1;
+    throw Object.assign(new Error('refused'), { name: 'ReportRefused' });
+  };
+  let count = 0;
+  const reporter = createReporter({
+    hub,
+    clock,
+    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    tally: createTally(),
+    toDocument: () => ({ count: (count += 1) }),
+    toIntervalMs: () => 1000,
+  });
+  const ending = new AbortController();
+  const running = reporter.run(ending.signal);
+  hub.setDesired({});
+  await clock.advance(1000);
+  expect(reports).toBe(1);
+  for (let ring = 0; ring < 30; ring += 1) {
+    reporter.ring();
+    await clock.advance(500);
+  }
+  expect(reports).toBeGreaterThanOrEqual(3);
+  expect(reports).toBeLessThanOrEqual(4);
+  ending.abort();
+  await clock.advance(1000);
+  await running;
+});
+
+it('sends the last report after one that is under way, and all that changed since', async () => {
+  const hub = createFakeHub();
+  const clock = createManualClock();
+  const nothing = (): void => undefined;
+  let phase = 'Pulling';
+  const { report } = hub;
+  hub.report = async (patch) => {
+    await report(patch);
+    await clock.sleep(900, new AbortController().signal);
+  };
+  const reporter = createReporter({
+    hub,
+    clock,
+    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    tally: createTally(),
+    toDocument: () => ({ phase }),
+    toIntervalMs: () => 1000,
+  });
+  const ending = new AbortController();
+  const running = reporter.run(ending.signal);
+  hub.serve({ desired: {}, reported: { phase: 'Waiting' } });
+  await clock.advance(500);
+  expect(hub.reported).toEqual({ phase: 'Pulling' });
+  ending.abort();
+  phase = 'Waiting';
+  const flushed = reporter.flush(AbortSignal.timeout(3000));
+  await clock.advance(3000);
+  await flushed;
+  await running;
+  expect(hub.reported).toEqual({ phase: 'Waiting' });
+});

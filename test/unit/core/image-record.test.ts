@@ -51,18 +51,31 @@ describe('the record of an entry that changed', () => {
 
   it('is demanded by another pullRequest, once', () => {
     const once = toRecord(isPulled, { ...SPEC, pullRequest: 1 });
-    expect(once).toMatchObject({ pullRequest: 1, demand: { force: true, anyTime: false } });
-    const settledOnce = settled(once, true);
-    expect(toRecord(settledOnce, { ...SPEC, pullRequest: 1 })).not.toHaveProperty('demand');
-    expect(toRecord(settledOnce, { ...SPEC, pullRequest: 0 })).toHaveProperty('demand');
-    expect(toRecord(undefined, { ...SPEC, pullRequest: 1 })).not.toHaveProperty('demand');
+    expect(once).toMatchObject({ pullRequest: 1, isRequested: true });
+    expect(failed(once, { reason: 'NotFound', message: 'no' }, MOMENT)).toHaveProperty('isRequested');
+    expect(settled(once, false)).toHaveProperty('isRequested');
+    expect(cancelled(once)).not.toHaveProperty('isRequested');
+    const done = pulled(once, { id: A, digest: A, transport: 'engine' }, MOMENT);
+    expect(done).not.toHaveProperty('isRequested');
+    expect(toRecord(done, { ...SPEC, pullRequest: 1 })).not.toHaveProperty('isRequested');
+    expect(toRecord(done, { ...SPEC, pullRequest: 0 })).toHaveProperty('isRequested');
+    expect(toRecord(undefined, { ...SPEC, pullRequest: 1 })).not.toHaveProperty('isRequested');
+  });
+
+  it('is still demanded by what was asked for while a pull of it went on', () => {
+    const brought = { id: A, digest: A, transport: 'engine' } as const;
+    const begun = demanded(isPulled, false);
+    expect(pulled(begun, brought, MOMENT, begun)).toMatchObject({ demandMet: true });
+    expect(pulled(demanded(begun, true), brought, MOMENT, begun)).toMatchObject({ demand: { force: true } });
+    const requested = toRecord(begun, { ...SPEC, pullRequest: 1 });
+    expect(pulled(requested, brought, MOMENT, begun)).toMatchObject({ isRequested: true });
   });
 });
 
 describe('a demand', () => {
   it('ends the backoff and the spread, and counts outside the window', () => {
     const record = demanded({ ...isFailed, notBeforeMs: NOW_MS + 1 }, false);
-    expect(record).toMatchObject({ demand: { force: false, anyTime: true }, attempts: 1 });
+    expect(record).toMatchObject({ demand: { force: false }, attempts: 1 });
     expect(record).not.toHaveProperty('failure');
     expect(record).not.toHaveProperty('notBeforeMs');
   });
