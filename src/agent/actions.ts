@@ -13,7 +13,6 @@ import type { Measures } from '#agent/measures';
 import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
 import type { Moment } from '#core/image-record';
-import { isComparedLongAgo } from '#core/judge';
 import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { isRelayName } from '#core/retention';
@@ -128,18 +127,10 @@ export function createActions(deps: ActionDeps): Actions {
     try {
       const content = deps.book.contents.get(name);
       const before = content?.key === key ? content : undefined;
-      if (before !== undefined && isComparedLongAgo(before, deps.clock.nowMs())) {
-        const compared = await measures.compareAnew(spec, before, stopped.signal);
-        if (isCurrent()) deps.book.contents.set(name, compared);
-        return;
-      }
-      const known =
-        before === undefined
-          ? await measures.measure(spec, access, stopped.signal)
-          : await measures.size(spec, access, before, stopped.signal);
+      const known = await measures.find(spec, access, before, stopped.signal);
       // Where the engine is to pull it, nothing was asked.
       if (known === undefined) return;
-      book.takeHeard(deps.book, access.address);
+      if (known.asked !== before?.asked) book.takeHeard(deps.book, access.address);
       if (isCurrent()) deps.book.contents.set(name, known);
     } catch (error) {
       const failure = AgentError.of(error);

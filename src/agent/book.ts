@@ -134,11 +134,18 @@ export function demand(book: Book, names: readonly string[], force: boolean, now
     const before = book.images.get(name);
     if (before === undefined) continue;
     book.images.set(name, record.demanded(before, force));
-    // Whoever asks is to get what it holds from then on.
-    book.contents.delete(name);
+    forgetAsked(book, name);
     const registry = toSpec(book, name)?.registry;
     if (registry !== undefined) demandLogin(book, registry, nowMs);
   }
+}
+
+/** Whoever asks is to get what the image holds from then on. What came of it stays wanted until that is known. */
+function forgetAsked(book: Book, name: string): void {
+  const known = book.contents.get(name);
+  if (known === undefined) return;
+  const { asked: _asked, ...content } = known;
+  book.contents.set(name, content);
 }
 
 /** Has a login that failed tried again now. */

@@ -9,6 +9,7 @@ import type { Storage } from '#core/disk-need';
 import { toMissingLayers, withUnpackedBytes } from '#core/image-content';
 import type { ImageContent, KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
+import { isComparedLongAgo } from '#core/judge';
 import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
 
@@ -16,17 +17,17 @@ import { AgentError } from '#core/reason';
 export interface Measures {
   /** The engine's own platform. Throws `EngineUnavailable` where it has not answered yet. */
   toPlatform(): Platform;
-  /** Asks the registry; undefined where the image goes through the engine, and only that knows. */
-  measure(spec: ImageSpec, access: RegistryAccess, signal: AbortSignal): Promise<KnownContent | undefined>;
-  /** What of a content the engine has by now; nothing is asked of the registry. */
-  compareAnew(spec: ImageSpec, known: KnownContent, signal: AbortSignal): Promise<KnownContent>;
-  /** Asks how large missing layers are unpacked, for 10 s at most; what it finds nothing out about stays a guess. */
-  size(
+  /**
+   * Finds out what is not known yet, of `before` if something is: what the image holds, from its registry; what the
+   * engine has of it by now; how large missing layers are unpacked, for 10 s at most, of which some may stay a guess.
+   * Undefined where the image goes through the engine, and only that knows.
+   */
+  find(
     spec: ImageSpec,
     access: RegistryAccess,
-    known: KnownContent,
+    before: KnownContent | undefined,
     signal: AbortSignal,
-  ): Promise<KnownContent>;
+  ): Promise<KnownContent | undefined>;
   /** How what is fetched is kept on the engine's disk. */
   toStorage(): Storage;
   /** What of a content the engine has, and what the rest takes on its disk. */
@@ -70,38 +71,56 @@ export function createMeasures({ transports, observer, book, clock }: MeasureDep
     };
   }
 
+  async function ask(
+    spec: ImageSpec,
+    access: RegistryAccess,
+    signal: AbortSignal,
+  ): Promise<KnownContent | undefined> {
+    const { reference, platform: wanted } = spec;
+    const asked = { atMs: clock.steadyMs(), generation: book.generation };
+    const platform = toPlatform();
+    const content = await transports.fetchContent({ reference, access, platform, wanted, signal });
+    return content === undefined ? undefined : { ...(await compare(spec, content, signal)), asked };
+  }
+
+  async function compareAnew(
+    spec: ImageSpec,
+    known: KnownContent,
+    signal: AbortSignal,
+  ): Promise<KnownContent> {
+    const sizes = new Map(known.missing.map(({ digest, unpackedBytes }) => [digest, unpackedBytes]));
+    const layers = withUnpackedBytes(known.content.layers, sizes);
+    const compared = await compare(spec, { ...known.content, layers }, signal);
+    const ampleBytes = known.ampleBytes === 0 ? 0 : compared.ampleBytes;
+    return { ...known, ...compared, content: known.content, ampleBytes };
+  }
+
+  async function size(
+    { reference }: ImageSpec,
+    access: RegistryAccess,
+    known: KnownContent,
+    signal: AbortSignal,
+  ): Promise<KnownContent> {
+    const found = await transports.fetchUnpackedSizes({
+      reference,
+      access,
+      layers: known.missing.filter(({ unpackedBytes }) => unpackedBytes === undefined),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(SIZING_MS)]),
+    });
+    const missing = withUnpackedBytes(known.missing, found);
+    return { ...known, missing, ampleBytes: 0, ...toDiskNeed(missing, toStorage()) };
+  }
+
   return {
     toPlatform,
     toStorage,
     compare,
-    async compareAnew(spec, known, signal) {
-      const sizes = new Map(known.missing.map(({ digest, unpackedBytes }) => [digest, unpackedBytes]));
-      const layers = withUnpackedBytes(known.content.layers, sizes);
-      const { missing, ampleBytes, ...need } = await compare(spec, { ...known.content, layers }, signal);
-      const isSized = known.ampleBytes === 0;
-      return { ...known, ...need, content: known.content, missing, ampleBytes: isSized ? 0 : ampleBytes };
-    },
-    async size({ reference }, access, known, signal) {
-      const found = await transports.fetchUnpackedSizes({
-        reference,
-        access,
-        layers: known.missing.filter(({ unpackedBytes }) => unpackedBytes === undefined),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(SIZING_MS)]),
-      });
-      const missing = withUnpackedBytes(known.missing, found);
-      return { ...known, missing, ampleBytes: 0, ...toDiskNeed(missing, toStorage()) };
-    },
-    async measure(spec, access, signal) {
-      const { reference, platform: wanted } = spec;
-      const asked = { atMs: clock.steadyMs(), generation: book.generation };
-      const content = await transports.fetchContent({
-        reference,
-        access,
-        platform: toPlatform(),
-        wanted,
-        signal,
-      });
-      return content === undefined ? undefined : { ...(await compare(spec, content, signal)), asked };
+    async find(spec, access, before, signal) {
+      if (before === undefined) return ask(spec, access, signal);
+      if (!isComparedLongAgo(before, clock.nowMs())) return size(spec, access, before, signal);
+      // Of a tag that may have moved since: other properties are desired, or it was demanded.
+      const isCurrent = before.asked?.generation === book.generation;
+      return isCurrent ? compareAnew(spec, before, signal) : ask(spec, access, signal);
     },
   };
 }

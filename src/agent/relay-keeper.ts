@@ -1,3 +1,4 @@
+import { toSpec } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { Relay } from '#agent/relay-port';
 import type { Settings } from '#core/desired-state';
@@ -14,7 +15,7 @@ export interface RelayKeeper {
 
 export interface RelayKeeperDeps {
   readonly relay: Relay | undefined;
-  readonly book: Pick<Book, 'contents' | 'images'>;
+  readonly book: Book;
   readonly setMinFreeBytes: ((sizeBytes: number) => void) | undefined;
 }
 
@@ -48,15 +49,19 @@ export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperD
   };
 }
 
-/** Digests of all that is yet to be fetched; undefined where that is not known of every image that is not here. */
+/**
+ * Digests of all that is yet to be fetched; undefined where that is not known of every image that is not here. What came
+ * for an entry that is at fault now waits for it to be mended.
+ */
 function toNeededDigests(
-  { contents, images }: RelayKeeperDeps['book'],
+  book: Book,
   standings: ReadonlyMap<string, Standing>,
 ): ReadonlySet<string> | undefined {
   const needed = new Set<string>();
-  for (const name of images.keys()) {
+  for (const name of book.images.keys()) {
     if (standings.get(name)?.phase === 'Pulled') continue;
-    const known = contents.get(name);
+    const known = book.contents.get(name);
+    if (known === undefined && toSpec(book, name) === undefined) continue;
     if (known === undefined) return undefined;
     for (const digest of toDigests(known)) needed.add(digest);
   }
