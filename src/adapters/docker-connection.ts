@@ -33,7 +33,7 @@ export function createDockerConnection(dockerHost: string): DockerConnection {
   async function toFailure(error: unknown, credential: Credential | undefined): Promise<unknown> {
     if (!(error instanceof Error) || error instanceof AgentError) return error;
     const { statusCode, code, message }: ClientError = error;
-    if (statusCode !== undefined) return toEngineFailure(toWords(message), statusCode, credential?.password);
+    if (statusCode !== undefined) return toEngineFailure(toWords(message), statusCode, credential);
     if (typeof code !== 'string') return error;
     const cause = { cause: error };
     return new AgentError('EngineUnavailable', await explain(dockerHost, code, message), cause);

@@ -1,6 +1,7 @@
+import type { Credential } from '#core/desired-state';
 import { AgentError, BrokenConnection } from '#core/reason';
 import type { FailureReason } from '#core/reason';
-import type { Secret } from '#core/secret';
+import { withoutLogin } from '#core/registry-auth';
 
 /**
  * What the engine's words mean; the first row that matches decides. Words of the classic and of the containerd image
@@ -80,11 +81,10 @@ const MAX_MESSAGE_LENGTH = 1000;
 /**
  * The engine's words on one line, at most 1,000 characters, without the queries and user names of URLs.
  *
- * @param password - left out of the words, should the registry repeat it
+ * @param credential - left out of the words, should the registry repeat it
  */
-export function toEngineMessage(text: string, password?: Secret): string {
-  const secret = password?.reveal() ?? '';
-  const words = (secret === '' ? text : text.replaceAll(secret, String(password)))
+export function toEngineMessage(text: string, credential?: Credential): string {
+  const words = withoutLogin(text, credential)
     .replaceAll(/(https?:\/\/)[^\s"/@]*@/g, '$1')
     .replaceAll(/(https?:\/\/[^\s"?]*)\?[^\s"]*/g, '$1')
     .replaceAll(/[\s\p{Cc}]+/gu, ' ')
@@ -94,9 +94,9 @@ export function toEngineMessage(text: string, password?: Secret): string {
 }
 
 /** The failure that the engine's words tell of. */
-export function toEngineFailure(text: string, status?: number, password?: Secret): AgentError {
+export function toEngineFailure(text: string, status?: number, credential?: Credential): AgentError {
   const reason = classifyEngineFailure(text.trim(), status);
-  const message = toEngineMessage(text, password);
+  const message = toEngineMessage(text, credential);
   const isBroken = reason === 'RegistryUnreachable' && BROKEN.test(text);
   return isBroken ? new BrokenConnection(message) : new AgentError(reason, message);
 }

@@ -93,7 +93,7 @@ async function tryFetch(request: PullRequest, steps: PullSteps): Promise<Fetched
   const name = toPulledName(reference);
   const { saidDigest, failure } = await follow(request, steps);
   if (failure !== undefined && /cannot overwrite digest/i.test(failure)) return name;
-  if (failure !== undefined) throw toEngineFailure(failure, undefined, request.credential?.password);
+  if (failure !== undefined) throw toEngineFailure(failure, undefined, request.credential);
   const image = await steps.engine.inspectImage(name, signal);
   if (image === undefined) {
     throw new AgentError('Unknown', `The engine ended the pull without an error, and has no ${name}.`);

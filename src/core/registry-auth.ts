@@ -79,3 +79,22 @@ export function toBasic({ username, password }: Credential): string {
   const bytes = new TextEncoder().encode(`${username}:${password.reveal()}`);
   return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
+
+/**
+ * What a registry says, without what it repeats of a login: the password, and what goes in an `Authorization`.
+ *
+ * @param authorization - that was sent
+ */
+export function withoutLogin(words: string, credential: Credential | undefined, authorization = ''): string {
+  const headers = credential === undefined ? [authorization] : [authorization, toBasic(credential)];
+  const secrets = headers
+    .map((header) => header.replace(/^\w+ /, ''))
+    .concat(credential?.password.reveal() ?? '');
+  return (
+    secrets
+      .filter((secret) => secret !== '')
+      // One may be part of another.
+      .toSorted((one, other) => other.length - one.length)
+      .reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), words)
+  );
+}

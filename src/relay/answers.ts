@@ -1,5 +1,6 @@
 import { AgentError } from '#core/reason';
 import { toRegistryFailure } from '#relay/registry-failure';
+import type { Asked } from '#relay/registry-failure';
 import type { Answer } from '#relay/registry-line';
 import { readBody } from '#relay/request';
 
@@ -10,7 +11,7 @@ const MAX_REFUSAL_BYTES = 10_000;
  *
  * @param nowMs - since 1970
  */
-export async function toFailure({ response }: Answer, subject: string, nowMs: number): Promise<AgentError> {
+export async function toFailure({ response }: Answer, asked: Asked, nowMs: number): Promise<AgentError> {
   const body = await readBody(response, MAX_REFUSAL_BYTES).catch(() => undefined);
   const { statusCode: status = 0, headers } = response;
   const refused = {
@@ -19,7 +20,7 @@ export async function toFailure({ response }: Answer, subject: string, nowMs: nu
     retryAfter: headers['retry-after'],
     body: String(body ?? ''),
   };
-  return toRegistryFailure(refused, subject, nowMs);
+  return toRegistryFailure(refused, asked, nowMs);
 }
 
 /** Ends work that takes longer by `RegistryUnreachable`, and for `outer`'s own reason where that aborts. */

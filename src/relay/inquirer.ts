@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { AgentError } from '#core/reason';
+import type { RegistryAccess } from '#core/registry-access';
 import { toFailure } from '#relay/answers';
 import type { Answer, RegistryLine } from '#relay/registry-line';
 import { discard } from '#relay/request';
@@ -22,7 +23,7 @@ export interface Inquiry {
 }
 
 interface InquirerOptions {
-  readonly address: string;
+  readonly access: RegistryAccess;
   readonly line: RegistryLine;
   readonly tokens: Tokens;
   /** Since 1970. */
@@ -33,7 +34,9 @@ const MAX_REDIRECTS = 5;
 /** Without a token or with an old one, and with a new one. */
 const MAX_REFUSALS = 2;
 
-export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions): Inquirer {
+export function createInquirer({ access, line, tokens, nowMs }: InquirerOptions): Inquirer {
+  const { address, credential } = access;
+
   /** Redirects are for whoever has the blobs: another origin gets no token. */
   async function follow(
     first: Answer,
@@ -69,7 +72,10 @@ export function createInquirer({ address, line, tokens, nowMs }: InquirerOptions
         const isForeign = answer.url.origin !== first.url.origin;
         // What the token may do was decided when it was made: the next question is asked with a new one.
         if (status === 403 && !isForeign) tokens.forget(repository);
-        if (status !== 401 || isForeign) throw toHome(await toFailure(answer, subject, nowMs()), isForeign);
+        if (status !== 401 || isForeign) {
+          const failure = await toFailure(answer, { subject, credential, authorization }, nowMs());
+          throw toHome(failure, isForeign);
+        }
         await discard(answer.response);
         refusals += 1;
         tokens.learn(answer, repository, authorization);

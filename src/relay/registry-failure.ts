@@ -1,5 +1,15 @@
+import type { Credential } from '#core/desired-state';
 import { AgentError, BrokenConnection } from '#core/reason';
 import type { FailureReason } from '#core/reason';
+import { withoutLogin } from '#core/registry-auth';
+
+/** What was asked, and with what. */
+export interface Asked {
+  readonly subject: string;
+  readonly credential: Credential | undefined;
+  /** The `Authorization` that was sent. */
+  readonly authorization: string | undefined;
+}
 
 /** What a registry said instead of an answer. */
 export interface Refused {
@@ -31,15 +41,14 @@ const STATUS_REASONS: Readonly<Record<number, FailureReason>> = {
  * What a status that was not wanted means. A page in the place of a registry's own words is of what stands before it:
  * only its 429 says anything about the question.
  *
- * @param subject - what was asked for
  * @param nowMs - since 1970
  */
-export function toRegistryFailure(refused: Refused, subject: string, nowMs: number): AgentError {
+export function toRegistryFailure(refused: Refused, asked: Asked, nowMs: number): AgentError {
   const { status, contentType, retryAfter } = refused;
   const isForeign = /html/i.test(contentType) && status !== 429;
   const reason = isForeign ? 'RegistryError' : (STATUS_REASONS[status] ?? 'RegistryError');
-  const words = isForeign ? '' : toWords(refused.body);
-  const message = `${subject}: the registry answered ${status}${words === '' ? '' : ` (${words})`}`;
+  const words = isForeign ? '' : toWords(refused.body, asked);
+  const message = `${asked.subject}: the registry answered ${status}${words === '' ? '' : ` (${words})`}`;
   const delayMs = parseRetryAfter(retryAfter, nowMs);
   return delayMs === undefined ? new AgentError(reason, message) : new BusyRegistry(reason, message, delayMs);
 }
@@ -53,8 +62,8 @@ function parseRetryAfter(header: string | undefined, nowMs: number): number | un
 
 const MAX_WORDS = 200;
 
-/** The registry's own first error, on one line. */
-function toWords(body: string): string {
+/** The registry's own first error, on one line, without what it repeats of the login. */
+function toWords(body: string, { credential, authorization }: Asked): string {
   try {
     const { errors } = Object(JSON.parse(body)) as { errors?: unknown };
     const { code, message } = Object(Array.isArray(errors) ? errors[0] : undefined) as Record<
@@ -62,7 +71,7 @@ function toWords(body: string): string {
       unknown
     >;
     const words = [code, message].filter((word) => typeof word === 'string' && word !== '').join(': ');
-    return words
+    return withoutLogin(words, credential, authorization)
       .replaceAll(/[\s\p{Cc}]+/gu, ' ')
       .slice(0, MAX_WORDS)
       .toWellFormed();

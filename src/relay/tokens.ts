@@ -62,12 +62,15 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
       throw new AgentError('RegistryError', message);
     }
     const tokenUrl = toTokenUrl(url, { service, repository, username: credential?.username });
-    const headers = credential === undefined ? {} : { authorization: toBasic(credential) };
+    const authorization = credential === undefined ? undefined : toBasic(credential);
+    const headers = authorization === undefined ? {} : { authorization };
     // Whoever asked first may go away while others wait.
     return await withinTime(2 * answerTimeoutMs, address, async (signal) => {
       const answer = await line.askElsewhere(tokenUrl, { method: 'GET', headers }, signal);
       const subject = `token of ${address}`;
-      if (answer.response.statusCode !== 200) throw await toFailure(answer, subject, clock.nowMs());
+      if (answer.response.statusCode !== 200) {
+        throw await toFailure(answer, { subject, credential, authorization }, clock.nowMs());
+      }
       const issued = parseToken(String((await readBody(answer.response, MAX_ANSWER_BYTES)) ?? ''));
       if (issued !== undefined) return issued;
       throw new AgentError('RegistryError', `${subject}: the registry answered without one`);

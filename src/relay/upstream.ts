@@ -79,7 +79,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const { address } = access;
   const line = createRegistryLine({ ...options, answerTimeoutMs, hostAlias });
   const inquirer = createInquirer({
-    address,
+    access,
     line,
     tokens: createTokens({ access, line, clock, answerTimeoutMs }),
     nowMs: clock.nowMs,

@@ -221,13 +221,14 @@ describe('the message of a failure', () => {
     expect(cut.isWellFormed()).toBe(true);
   });
 
-  test('leaves out the password that a registry repeats', () => {
+  test('leaves out the password that a registry repeats, and what it came in', () => {
+    const password = new Secret('hunter2');
     const { message, reason } = toEngineFailure(
-      'unauthorized: "hunter2" is not your password',
+      'unauthorized: "hunter2" is not your password; got Basic ZGV2aWNlOmh1bnRlcjI=',
       500,
-      new Secret('hunter2'),
+      { name: 'password', username: 'device', password },
     );
-    expect(message).toBe('unauthorized: "[secret]" is not your password');
+    expect(message).toBe('unauthorized: "[secret]" is not your password; got Basic [secret]');
     expect(reason).toBe('Unauthorized');
   });
 });

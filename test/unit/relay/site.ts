@@ -28,6 +28,8 @@ export interface SiteFaults {
   tokenStatus: number;
   expiresIn: number | undefined;
   isScopeMissing: boolean;
+  /** Whether refusals repeat the login that was sent. */
+  repeatsLogin: boolean;
 }
 
 export interface SiteRequest {
@@ -76,6 +78,12 @@ export const BASIC = `Basic ${Buffer.from(`${USERNAME}:${PASSWORD}`).toString('b
 export const toDigest = (bytes: Uint8Array): string =>
   `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
+function repeat({ headers: { authorization = '' } }: IncomingMessage): unknown {
+  const login = Buffer.from(authorization.slice('Basic '.length), 'base64').toString();
+  const words = authorization.startsWith('Basic ') ? `${authorization} is ${login}` : authorization;
+  return { errors: [{ code: 'DENIED', message: `not for ${words}` }] };
+}
+
 /** Bytes that repeat nowhere, always the same. */
 export const makeBytes = (sizeBytes: number, seed = 'bytes'): Buffer =>
   createHash('shake256', { outputLength: sizeBytes }).update(seed).digest();
@@ -99,6 +107,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     tokenStatus: 200,
     expiresIn: undefined,
     isScopeMissing: false,
+    repeatsLogin: false,
   };
   let issued = 0;
 
@@ -131,7 +140,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   const json = (response: ServerResponse, status: number, value: unknown): unknown => {
     const retry = faults.retryAfter === undefined ? {} : { 'retry-after': faults.retryAfter };
     response.writeHead(status, { 'content-type': faults.contentType, ...retry });
-    return response.end(JSON.stringify(value));
+    return response.end(JSON.stringify(faults.repeatsLogin && status >= 400 ? repeat(response.req) : value));
   };
 
   const isWelcome = (authorization: string | undefined): boolean =>

@@ -136,6 +136,19 @@ describe('a password', () => {
   });
 });
 
+describe('a registry that repeats the login it was sent', () => {
+  test.each([
+    ['the password, for a token', 'bearer', 401, 'Basic [secret] is device:[secret]'],
+    ['the password', 'basic', 200, 'Basic [secret] is device:[secret]'],
+    ['a token', 'bearer', 200, 'Bearer [secret]'],
+  ] as const)('is not quoted with %s', async (_, auth, tokenStatus, words) => {
+    const site = await startSite({ auth });
+    Object.assign(site.faults, { repeatsLogin: true, tokenStatus, statuses: [403] });
+    const failure = await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER));
+    expect(failure.message).toContain(`(DENIED: not for ${words})`);
+  });
+});
+
 describe('a token', () => {
   test('is had once for each repository', async () => {
     const site = await startSite({ auth: 'bearer' });
