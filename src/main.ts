@@ -33,6 +33,7 @@ import packageJson from '../package.json' with { type: 'json' };
 /** edgeAgent gives a module 10 s from SIGTERM to SIGKILL. */
 const SHUTDOWN_MS = 9000;
 
+const EXIT_FAULT = 1;
 const EXIT_BAD_ENVIRONMENT = 2;
 
 // The bundle is CommonJS, where nothing can be awaited here.
@@ -51,6 +52,17 @@ async function main(): Promise<void> {
       setTimeout(() => process.exit(0), SHUTDOWN_MS).unref();
     });
   }
+  try {
+    await run(environment, log, ending.signal);
+  } catch (error) {
+    log.fatal({ err: error }, 'unexpected error; the module ends');
+    process.exit(ending.signal.aborted ? 0 : EXIT_FAULT);
+  }
+  log.info({}, 'ended');
+  process.exit(0);
+}
+
+async function run(environment: Environment, log: Logger, ending: AbortSignal): Promise<void> {
   const { version } = packageJson;
   log.info(
     { version, node: process.version, engine: environment.dockerHost },
@@ -96,11 +108,9 @@ async function main(): Promise<void> {
     relay.run(closing.signal),
     serveHttp(environment, agent, log, closing.signal),
   ];
-  await agent.run(ending.signal);
+  await agent.run(ending);
   closing.abort();
   await Promise.all([...beside, endControl()]);
-  log.info({}, 'ended');
-  process.exit(0);
 }
 
 async function serveHttp(

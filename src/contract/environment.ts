@@ -49,7 +49,7 @@ const byEdgeAgent = z.string({ error: BY_EDGE_AGENT });
 
 const Workload = z
   .object({
-    IOTEDGE_WORKLOADURI: byEdgeAgent.regex(/^(?:unix:\/\/\/|http:\/\/)\S+$/, {
+    IOTEDGE_WORKLOADURI: byEdgeAgent.refine(isPlace(/^(?:unix:\/\/\/|http:\/\/)\S+$/), {
       error: 'must be unix:///path or http://host:port',
     }),
     IOTEDGE_DEVICEID: byEdgeAgent,
@@ -110,7 +110,7 @@ const Common = z
   .object({
     DOCKER_HOST: z
       .string()
-      .regex(/^(?:unix:\/\/\/|tcp:\/\/|https?:\/\/)[^\s@]+$/, {
+      .refine(isPlace(/^(?:unix:\/\/\/|tcp:\/\/|https?:\/\/)[^\s@]+$/), {
         error: 'must be unix:///path or tcp://host:port',
       })
       .default('unix:///var/run/docker.sock'),
@@ -140,6 +140,11 @@ const Common = z
     httpPort: env.HTTP_PORT,
     relayPort: env.RELAY_PORT,
   }));
+
+/** A socket, or a host and a port that can be. */
+function isPlace(pattern: RegExp): (text: string) => boolean {
+  return (text) => pattern.test(text) && (text.startsWith('unix:') || Boolean(URL.parse(text)?.hostname));
+}
 
 function isModuleConnectionString(text: string): boolean {
   const keys = text

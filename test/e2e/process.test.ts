@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -113,6 +113,7 @@ it('a folder to keep things in lets a module that starts without edgeHub pull wi
 it.each([
   [{ HTTP_PORT: 'ninety', IOTEDGE_DEVICEID: '' }, ['HTTP_PORT', 'IOTEDGE_DEVICEID']],
   [{ DOCKER_HOST: 'docker.sock', LOG_LEVEL: 'loud' }, ['DOCKER_HOST', 'LOG_LEVEL']],
+  [{ DOCKER_HOST: 'tcp://engine:99999' }, ['DOCKER_HOST']],
   [{ EdgeHubConnectionString: 'HostName=h;SharedAccessKey=c2VjcmV0LWtleQ==' }, ['EdgeHubConnectionString']],
 ])(
   'an environment that does not fit ends the module with exit code 2 and one line: %o',
@@ -133,3 +134,17 @@ it.each([
     expect(module.output).not.toContain('c2VjcmV0LWtleQ==');
   },
 );
+
+it('a fault of its own at the start ends the module with exit code 1, and says so', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'process-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const fault = join(dir, 'fault.cjs');
+  await writeFile(fault, "require('node:http').createServer = () => { throw new Error('no server'); };");
+  const environment = {
+    EdgeHubConnectionString: 'HostName=h;DeviceId=d;ModuleId=m;SharedAccessKey=c2VjcmV0LWtleQ==',
+    NODE_OPTIONS: `--require ${fault}`,
+  };
+  const module = startProgram({ programPath: 'dist/main.js', environment });
+  await expect.poll(() => module.ending, WAIT).toEqual({ code: 1, signal: null });
+  expect(module.output).toMatch(/\[FTL\] - unexpected error; the module ends .*no server/);
+});
