@@ -40,6 +40,11 @@ interface Held {
   goodUntilMs: number;
 }
 
+interface TokenRequest {
+  readonly url: URL;
+  readonly headers: { readonly authorization?: string };
+}
+
 /** Where the registry does not say it. */
 const DEFAULT_LIFETIME_SECONDS = 60;
 /** Clocks differ, and a request takes its time. */
@@ -53,6 +58,32 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
   let challenge: { readonly value: Challenge; readonly origin: string } | undefined;
 
   async function fetchToken(repository: string | undefined): Promise<IssuedToken> {
+    const known = challenge;
+    let isBusy = false;
+    try {
+      const { url, headers } = toTokenRequest(repository);
+      // Whoever asked first may go away while others wait.
+      return await withinTime(2 * answerTimeoutMs, address, async (signal) => {
+        const answer = await line.askElsewhere(url, { method: 'GET', headers }, signal);
+        const { statusCode: status = 0 } = answer.response;
+        isBusy = status === 429 || status >= 500;
+        const subject = `token of ${address}`;
+        if (status !== 200) {
+          const asked = { subject, credential, authorization: headers.authorization };
+          throw await toFailure(answer, asked, clock.nowMs());
+        }
+        const issued = parseToken(String((await readBody(answer.response, MAX_ANSWER_BYTES)) ?? ''));
+        if (issued !== undefined) return issued;
+        throw new AgentError('RegistryError', `${subject}: the registry answered without one`);
+      });
+    } catch (error) {
+      // The registry may ask for another login by now, or for none: the next question shows it.
+      if (!isBusy && challenge === known) challenge = undefined;
+      throw error;
+    }
+  }
+
+  function toTokenRequest(repository: string | undefined): TokenRequest {
     if (challenge?.value.kind !== 'bearer') throw new Error('no realm is known');
     const { realm, service } = challenge.value;
     const url = URL.parse(realm);
@@ -61,20 +92,10 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
       const message = `${address} wants the password sent to ${url.origin}; it goes to the registry's own address only`;
       throw new AgentError('RegistryError', message);
     }
-    const tokenUrl = toTokenUrl(url, { service, repository, username: credential?.username });
-    const authorization = credential === undefined ? undefined : toBasic(credential);
-    const headers = authorization === undefined ? {} : { authorization };
-    // Whoever asked first may go away while others wait.
-    return await withinTime(2 * answerTimeoutMs, address, async (signal) => {
-      const answer = await line.askElsewhere(tokenUrl, { method: 'GET', headers }, signal);
-      const subject = `token of ${address}`;
-      if (answer.response.statusCode !== 200) {
-        throw await toFailure(answer, { subject, credential, authorization }, clock.nowMs());
-      }
-      const issued = parseToken(String((await readBody(answer.response, MAX_ANSWER_BYTES)) ?? ''));
-      if (issued !== undefined) return issued;
-      throw new AgentError('RegistryError', `${subject}: the registry answered without one`);
-    });
+    return {
+      url: toTokenUrl(url, { service, repository, username: credential?.username }),
+      headers: credential === undefined ? {} : { authorization: toBasic(credential) },
+    };
   }
 
   function holdToken(repository: string | undefined): Held {
@@ -117,7 +138,7 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
         held.delete(repository ?? '');
         throw new AgentError('AccessDenied', `${subject}: the token does not give the right to pull`);
       }
-      if (asked.kind === 'basic' && (credential === undefined || sent !== undefined)) {
+      if (asked.kind === 'basic' && (credential === undefined || sent?.startsWith('Basic ') === true)) {
         const why = credential === undefined ? 'asks for a user name and password' : 'refused the password';
         throw new AgentError('Unauthorized', `${subject}: the registry ${why}`);
       }

@@ -23,6 +23,10 @@ export interface SiteFaults {
   redirectStatus: number;
   /** The byte of blobs that is another. */
   corruptByte: number;
+  /** The login that is asked for. */
+  auth: 'none' | 'bearer' | 'basic';
+  /** Where tokens are had. */
+  tokenPath: string;
   /** The realm that is told instead of the own one. */
   realm: string | undefined;
   tokenStatus: number;
@@ -62,7 +66,7 @@ export interface Site {
 }
 
 export interface SiteOptions {
-  readonly auth?: 'none' | 'bearer' | 'basic';
+  readonly auth?: SiteFaults['auth'];
   readonly tls?: Certificate;
   /** Default `127.0.0.1`. */
   readonly listensAt?: string;
@@ -103,6 +107,8 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     blobsAt: undefined,
     redirectStatus: 307,
     corruptByte: -1,
+    auth,
+    tokenPath: '/token',
     realm: undefined,
     tokenStatus: 200,
     expiresIn: undefined,
@@ -115,7 +121,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     const { method, url = '/', headers } = request;
     const { authorization, range } = headers;
     site.requests.push({ method, url, host: headers.host, authorization, range });
-    if (url.startsWith('/token')) return answerToken(response);
+    if (faults.auth === 'bearer' && url.startsWith(faults.tokenPath)) return answerToken(response);
     if (!isWelcome(authorization)) return refuse(request, response);
     if (url === '/v2/') return void json(response, 200, {});
     const status = faults.statuses.shift();
@@ -144,16 +150,16 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   };
 
   const isWelcome = (authorization: string | undefined): boolean =>
-    auth === 'none' ||
-    (auth === 'basic'
+    faults.auth === 'none' ||
+    (faults.auth === 'basic'
       ? authorization === BASIC
       : site.tokens.has(authorization?.slice('Bearer '.length) ?? ''));
 
   const refuse = (request: IncomingMessage, response: ServerResponse): void => {
     const error = faults.isScopeMissing && request.headers.authorization ? ',error="insufficient_scope"' : '';
-    const realm = faults.realm ?? `${site.origin}/token`;
+    const realm = faults.realm ?? `${site.origin}${faults.tokenPath}`;
     const challenge =
-      auth === 'basic' ? 'Basic realm="site"' : `Bearer realm="${realm}",service="site"${error}`;
+      faults.auth === 'basic' ? 'Basic realm="site"' : `Bearer realm="${realm}",service="site"${error}`;
     response.setHeader('www-authenticate', challenge);
     json(response, 401, { errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] });
   };

@@ -103,6 +103,68 @@ describe('a login', () => {
   });
 });
 
+describe('the login that a registry asks for', () => {
+  test.each([
+    ['a password alone', { auth: 'basic' }],
+    ['none', { auth: 'none' }],
+    ['a token from another place', { tokenPath: '/oauth2/token' }],
+  ] as const)('is learned anew where its tokens are had no more: %s', async (_, change) => {
+    const site = await startSite({ auth: 'bearer' });
+    let nowMs = 0;
+    const upstream = makeUpstream(site.address, { clock: { ...systemClock, steadyMs: () => nowMs } });
+    await upstream.login(NEVER);
+    Object.assign(site.faults, change);
+    nowMs = 3_600_000;
+    await failureOf(upstream.login(NEVER));
+    await expect(upstream.login(NEVER)).resolves.toBeUndefined();
+  });
+
+  test('is learned anew where nobody listens any more who gave its tokens', async () => {
+    const elsewhere = await startSite({ auth: 'bearer' });
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.realm = `${elsewhere.origin}/token`;
+    await elsewhere.close();
+    const access = { address: site.address, credential: undefined };
+    const upstream = makeUpstream(site.address, { access });
+    await failureOf(upstream.openBlob(blobOf(site), NEVER));
+    site.faults.auth = 'none';
+    expect((await drain((await upstream.openBlob(blobOf(site), NEVER)).body)).equals(BLOB)).toBe(true);
+  });
+
+  test('is learned anew where it led elsewhere', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.realm = 'http://127.0.0.2/token';
+    const upstream = makeUpstream(site.address);
+    await failureOf(upstream.login(NEVER));
+    site.faults.realm = undefined;
+    await expect(upstream.login(NEVER)).resolves.toBeUndefined();
+  });
+
+  test('may be the password where a token was good before', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const upstream = makeUpstream(site.address);
+    await upstream.login(NEVER);
+    site.faults.auth = 'basic';
+    await expect(upstream.login(NEVER)).resolves.toBeUndefined();
+  });
+
+  test('sees a wrong password once at each attempt', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.tokenStatus = 401;
+    const upstream = makeUpstream(site.address);
+    for (let attempt = 0; attempt < 3; attempt += 1) await failureOf(upstream.login(NEVER));
+    expect(site.requests.filter(({ authorization }) => authorization === BASIC)).toHaveLength(3);
+  });
+
+  test('is not asked for again while the place of its tokens is merely busy', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.tokenStatus = 503;
+    const upstream = makeUpstream(site.address);
+    for (let attempt = 0; attempt < 3; attempt += 1) await failureOf(upstream.login(NEVER));
+    expect(site.requests.filter(({ url }) => url === '/v2/')).toHaveLength(1);
+  });
+});
+
 describe('a password', () => {
   test('is not sent to another origin, whatever the registry says', async () => {
     const thief = await startSite();
