@@ -92,8 +92,8 @@ function shakeHands(
     take(toFacts(socket.getPeerCertificate(), socket.authorized ? undefined : socket.authorizationError));
     socket.destroy();
   });
-  socket.once('error', (error: Error & { code?: string }) => {
-    if (knowsNoTls(error.code)) take({ kind: 'plain' });
+  socket.once('error', (error) => {
+    if (knowsNoTls(error)) take({ kind: 'plain' });
     else reject(error);
   });
   socket.once('close', () => {

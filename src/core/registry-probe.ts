@@ -38,11 +38,14 @@ export interface AnswerFacts {
   readonly challenge?: string;
 }
 
-const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'EPROTO']);
+const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
+/** Below a request each handshake that fails has the code EPROTO: its words tell. */
+const NO_TLS_WORDS = /wrong version number|packet length too long|http request/;
 
-/** Whether a TLS handshake that failed with a system's code met a server that knows no TLS. */
-export function knowsNoTls(code: string | undefined): boolean {
-  return NO_TLS.has(code ?? '');
+/** Whether a TLS handshake that failed met a server that knows no TLS. */
+export function knowsNoTls(error: unknown): boolean {
+  const { code, message } = Object(error) as { code?: unknown; message?: unknown };
+  return NO_TLS.has(String(code)) || (code === 'EPROTO' && NO_TLS_WORDS.test(String(message)));
 }
 
 /**

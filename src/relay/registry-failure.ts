@@ -87,10 +87,19 @@ const DISTRUST =
 /** The other side had taken the connection, and let it go. */
 const BROKEN = /^(?:ECONNRESET|EPIPE)$/;
 
+/** OpenSSL's own words, among its numbers and the places in its source. */
+const HANDSHAKE = /:SSL routines:[^:]*:([^:]+)/;
+
 /** What it means that a registry could not be spoken to. */
 export function toNetworkFailure(error: unknown, address: string): AgentError {
   if (error instanceof AgentError) return error;
   const { code, message = '' } = Object(error) as { code?: unknown; message?: string };
+  if (code === 'EPROTO') {
+    const [, words = message] = HANDSHAKE.exec(message) ?? [];
+    return new AgentError('RegistryError', `${address}: the TLS handshake failed: ${words}`, {
+      cause: error,
+    });
+  }
   const words = message === '' ? String(code) : message;
   const told = words.includes(address) ? words : `${address}: ${words}`;
   if (BROKEN.test(String(code))) return new BrokenConnection(told, { cause: error });

@@ -3,7 +3,7 @@ import { AgentError } from '#core/reason';
 import type { RegistryAccess } from '#core/registry-access';
 import { knowsNoTls } from '#core/registry-probe';
 import { toNetworkFailure } from '#relay/registry-failure';
-import { createConnections, request, toCode, toTrust } from '#relay/request';
+import { createConnections, request, toTrust } from '#relay/request';
 import type { Line, RequestHead } from '#relay/request';
 
 /** Requests to one registry's address, in the scheme that it speaks. Whatever fails is an `AgentError`. */
@@ -69,7 +69,7 @@ export function createRegistryLine(options: RegistryLineOptions): RegistryLine {
     try {
       return await askSecurely(path, head, signal);
     } catch (error) {
-      if (!knowsNoTls(toCode(error))) throw error;
+      if (!knowsNoTls(error)) throw error;
       if (isBarred) {
         const why = ca === undefined ? 'spoke HTTPS before' : 'is to be known by its CA';
         throw new AgentError('RegistryInsecure', `${address} speaks plain HTTP now, and ${why}`);

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import type { Certificate } from '#lab/certificates';
 
@@ -68,6 +69,8 @@ export interface Site {
 export interface SiteOptions {
   readonly auth?: SiteFaults['auth'];
   readonly tls?: Certificate;
+  /** What it wants of whoever speaks TLS to it. */
+  readonly tlsRules?: TlsOptions;
   /** Default `127.0.0.1`. */
   readonly listensAt?: string;
   /** The host that clients use. Default `127.0.0.1`. */
@@ -196,7 +199,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   const server =
     tls === undefined
       ? createServer(answer)
-      : createTlsServer({ cert: tls.certificatePem, key: tls.keyPem }, answer);
+      : createTlsServer({ cert: tls.certificatePem, key: tls.keyPem, ...options.tlsRules }, answer);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     site.connections += 1;

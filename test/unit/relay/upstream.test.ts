@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '#adapters/system-clock';
 import { Secret } from '#core/secret';
@@ -434,6 +435,23 @@ describe('a registry’s scheme', () => {
     const failure = await failureOf(makeUpstream(site.address, { ca: ca() }).login(NEVER));
     expect(failure).toMatchObject({ reason: 'RegistryInsecure' });
     expect(site.requests).toEqual([]);
+  });
+
+  test.each<[string, TlsOptions, string]>([
+    ['shares no cipher', { maxVersion: 'TLSv1.2', ciphers: 'NULL-SHA256:@SECLEVEL=0' }, 'handshake failure'],
+    [
+      'speaks an old TLS only',
+      { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' },
+      'alert protocol version',
+    ],
+    ['wants a certificate', { requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' }, 'alert'],
+  ])('is never plain HTTP where it %s', async (_, tlsRules, words) => {
+    const site = await startSite({ tls, tlsRules });
+    const failure = await failureOf(makeUpstream(site.address).login(NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryError' });
+    expect(failure.message).toMatch(/^127\.0\.0\.1:\d+: the TLS handshake failed: [a-z0-9/ ]+$/);
+    expect(failure.message).toContain(words);
+    expect(site.connections).toBe(1);
   });
 
   test('is never plain HTTP again where it was HTTPS', async () => {
