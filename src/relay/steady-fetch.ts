@@ -149,6 +149,8 @@ async function* fetchOnce(
       silence.begin();
     }
   } catch (error) {
+    // An answer whose body nobody reads would hold its connection for ever.
+    unanswered.abort();
     if (!silence.signal.aborted || signal.aborted) throw error;
     throw new AgentError('Stalled', `no byte of ${digest} from the registry in time`);
   } finally {

@@ -134,10 +134,11 @@ describe('a blob', () => {
     expect(bytes).toBeLessThan(SIZE);
   });
 
-  test('of another size than its manifest says is given up', async () => {
+  test('of another size than its manifest says is given up, and its connection too', async () => {
     const site = await startSite();
     const read = { ...toRead(site, BLOB), sizeBytes: SIZE - 1 };
     expect(await failureOf(drain(makeBlobs().read(read)))).toMatchObject({ reason: 'Corrupt' });
+    await expect.poll(() => site.openConnections()).toBe(0);
   });
 
   test('that stands still is asked for again over another connection', async () => {
