@@ -1,8 +1,21 @@
 import { AgentError } from '#core/reason';
-import { toRegistryFailure } from '#relay/registry-failure';
+import { toNetworkFailure, toRegistryFailure } from '#relay/registry-failure';
 import type { Asked } from '#relay/registry-failure';
 import type { Answer } from '#relay/registry-line';
 import { readBody } from '#relay/request';
+
+/** The body of an answer that was wanted; undefined where it is longer. Rejects with an `AgentError` where it breaks. */
+export async function readWanted(
+  { response }: Answer,
+  maxBytes: number,
+  address: string,
+): Promise<Buffer | undefined> {
+  try {
+    return await readBody(response, maxBytes);
+  } catch (error) {
+    throw toNetworkFailure(error, address);
+  }
+}
 
 const MAX_REFUSAL_BYTES = 10_000;
 

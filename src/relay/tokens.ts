@@ -5,8 +5,7 @@ import { parseChallenge, parseToken, toBasic, toTokenUrl } from '#core/registry-
 import type { Challenge, IssuedToken } from '#core/registry-auth';
 import type { Secret } from '#core/secret';
 import type { Answer, RegistryLine } from '#relay/registry-line';
-import { toFailure, withinTime } from '#relay/answers';
-import { readBody } from '#relay/request';
+import { readWanted, toFailure, withinTime } from '#relay/answers';
 
 /** What goes with a request so that the registry answers it. */
 export interface Tokens {
@@ -72,7 +71,7 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
           const asked = { subject, credential, authorization: headers.authorization };
           throw await toFailure(answer, asked, clock.nowMs());
         }
-        const issued = parseToken(String((await readBody(answer.response, MAX_ANSWER_BYTES)) ?? ''));
+        const issued = parseToken(String((await readWanted(answer, MAX_ANSWER_BYTES, address)) ?? ''));
         if (issued !== undefined) return issued;
         throw new AgentError('RegistryError', `${subject}: the registry answered without one`);
       });

@@ -3,12 +3,12 @@ import type { Clock } from '#agent/ports';
 import { AgentError } from '#core/reason';
 import { isDigest } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
-import { withinTime } from '#relay/answers';
+import { readWanted, withinTime } from '#relay/answers';
 import { createInquirer } from '#relay/inquirer';
 import { ACCEPT, isRegistry, toManifest, toManifestHead, toPlace } from '#relay/registry-answers';
 import { toNetworkFailure } from '#relay/registry-failure';
 import { createRegistryLine } from '#relay/registry-line';
-import { discard, readBody } from '#relay/request';
+import { discard } from '#relay/request';
 import { createTokens } from '#relay/tokens';
 
 export type { RegistryAccess } from '#core/registry-access';
@@ -99,9 +99,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       address,
       async (limit) => {
         const answer = await inquirer.ask({ method: 'GET', path, repository, headers: ACCEPT }, limit);
-        const bytes = await readBody(answer.response, MAX_MANIFEST_BYTES).catch((error: unknown) => {
-          throw toNetworkFailure(error, address);
-        });
+        const bytes = await readWanted(answer, MAX_MANIFEST_BYTES, address);
         if (bytes === undefined) throw new AgentError('RegistryError', `${subject}: a manifest over 4 MiB`);
         return toManifest(answer.response.headers, bytes, { tagOrDigest, subject });
       },

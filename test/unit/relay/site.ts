@@ -31,6 +31,8 @@ export interface SiteFaults {
   /** The realm that is told instead of the own one. */
   realm: string | undefined;
   tokenStatus: number;
+  /** Answers with a token break off in the middle. */
+  isTokenCut: boolean;
   expiresIn: number | undefined;
   isScopeMissing: boolean;
   /** Whether refusals repeat the login that was sent. */
@@ -114,6 +116,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     tokenPath: '/token',
     realm: undefined,
     tokenStatus: 200,
+    isTokenCut: false,
     expiresIn: undefined,
     isScopeMissing: false,
     repeatsLogin: false,
@@ -172,6 +175,10 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     const token = `token-${issued}`;
     if (!faults.isScopeMissing) site.tokens.add(token);
     const { tokenStatus: status, expiresIn } = faults;
+    if (faults.isTokenCut) {
+      response.writeHead(200, { 'content-length': 100 });
+      return void response.write('{"access_', () => response.destroy());
+    }
     json(response, status, status === 200 ? { access_token: token, expires_in: expiresIn } : {});
   };
 

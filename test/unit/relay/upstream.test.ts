@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '#adapters/system-clock';
+import { BrokenConnection } from '#core/reason';
 import { Secret } from '#core/secret';
 import { createCertificateAuthority, issueServerCertificate } from '#lab/certificates';
 import type { Certificate } from '#lab/certificates';
@@ -92,6 +93,14 @@ describe('a login', () => {
     );
     expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
     expect(failure.message).toContain('127.0.0.1:1');
+  });
+
+  test('whose token breaks off in the middle fails as a connection that broke', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.isTokenCut = true;
+    const failure = await failureOf(makeUpstream(site.address).login(NEVER));
+    expect(failure).toBeInstanceOf(BrokenConnection);
+    expect(failure.message).toContain(site.address);
   });
 
   test('at a registry that never answers ends in time', async () => {
