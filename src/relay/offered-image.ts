@@ -22,8 +22,12 @@ export interface OfferedImage extends OfferedImageOptions {
   readonly failure: AgentError | undefined;
   /** Reads a manifest; what the registry does not give is the offer's failure. */
   read(digest: string, signal: AbortSignal): Promise<KeptManifest>;
-  /** Reads all there are. Once: those that the registry does not have are left out. */
-  readAll(): Promise<void>;
+  /**
+   * Reads all there are, but those that the registry does not have.
+   *
+   * @returns why one of them could not be read: the next call asks for it again; undefined where all are known
+   */
+  readAll(): Promise<unknown>;
   /** Sets the failure, where there is none yet. */
   fail(error: unknown): AgentError;
   end(): void;
@@ -40,7 +44,7 @@ export function createOfferedImage(options: OfferedImageOptions): OfferedImage {
   const blobs = new Map<string, number>();
   const life = new AbortController();
   let failure: AgentError | undefined;
-  let reading: Promise<void> | undefined;
+  let reading: Promise<unknown> | undefined;
 
   /** Takes in what a manifest names, and what is kept of that. */
   function learn({ bytes, mediaType }: KeptManifest): void {
@@ -67,15 +71,23 @@ export function createOfferedImage(options: OfferedImageOptions): OfferedImage {
     return manifest;
   }
 
-  async function readAll(): Promise<void> {
+  async function readAll(): Promise<unknown> {
     await image.read(root, life.signal);
     let count = 0;
+    let unread: unknown;
     for (const digest of manifests) {
       count += 1;
-      if (count > MAX_READ) return;
-      // A registry on site may hold some of the platforms only.
-      await load(digest, life.signal).catch(() => undefined);
+      if (count > MAX_READ) break;
+      try {
+        await load(digest, life.signal);
+      } catch (error) {
+        // A registry on site may hold some of the platforms only.
+        const isMissing = error instanceof AgentError && error.reason === 'NotFound';
+        if (!isMissing) unread ??= error;
+      }
     }
+    if (unread !== undefined) reading = undefined;
+    return unread;
   }
 
   const image: OfferedImage = {

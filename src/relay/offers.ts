@@ -174,7 +174,9 @@ export function createOffers({ address, blobs, kept, clock }: OffersOptions): Of
       const image = live.get(name)?.image;
       // An engine that has the manifests from an earlier pull asks for none of them.
       if (find() === undefined && image !== undefined && image.failure === undefined) {
-        await unlessAborted(image.readAll(), signal);
+        const unread = await unlessAborted(image.readAll(), signal);
+        // What could not be read may name it.
+        if (unread !== undefined && find() === undefined && !image.signal.aborted) throw image.fail(unread);
       }
       return find();
     },

@@ -181,6 +181,35 @@ it('a manifest that the registry has no more is a failure, one that no engine un
   expect(second.offer.failure).toMatchObject({ reason: 'RegistryError' });
 });
 
+/** Two platforms, of which the manifest of arm64 cannot be had once. */
+async function startWithOneFailure() {
+  const arm64 = stubImage();
+  const amd64 = stubImage();
+  const index = stubIndex({ 'linux/arm64': arm64, 'linux/amd64': amd64 });
+  const scene = await startOffering(index);
+  const { fetchManifest } = scene.upstream;
+  let failures = 1;
+  scene.upstream.fetchManifest = async (repository, what, signal) => {
+    if (what !== arm64.root.digest || failures === 0) return await fetchManifest(repository, what, signal);
+    failures -= 1;
+    throw new AgentError('RegistryUnreachable', 'plant:5000: connection refused');
+  };
+  return { ...scene, arm64, amd64 };
+}
+
+it('a manifest that cannot be read is the failure where an engine asks for a layer that it may name', async () => {
+  const { port, path, offer, arm64 } = await startWithOneFailure();
+  expect((await ask(port, `${path}/blobs/${digestOf(arm64, 1)}`)).status).toBe(404);
+  expect(offer.failure).toMatchObject({ reason: 'RegistryUnreachable' });
+});
+
+it('a manifest that cannot be read holds no layer of another up, and is asked for again', async () => {
+  const { port, path, offer, arm64, amd64 } = await startWithOneFailure();
+  expect((await ask(port, `${path}/blobs/${digestOf(amd64, 1)}`)).status).toBe(200);
+  expect((await ask(port, `${path}/blobs/${digestOf(arm64, 1)}`)).status).toBe(200);
+  expect(offer.failure).toBeUndefined();
+});
+
 it('a shared layer is read on under the name of a pull that was cancelled, from the offer that still wants it', async () => {
   const shared = randomLayer();
   const [one, other] = [stubImage({ layers: [shared, randomLayer()] }), stubImage({ layers: [shared] })];
