@@ -1,6 +1,6 @@
-import type { ImageEntry, TaskDocument } from '#cli/documents';
+import type { ImageEntry, StatusDocument, TaskDocument } from '#cli/documents';
 import { formatStatus } from '#cli/format-status';
-import { ask, EXIT } from '#cli/session';
+import { ask, EXIT, Refused } from '#cli/session';
 import type { Session } from '#cli/session';
 import { fetchStatus } from '#cli/status';
 import { formatBar } from '#cli/table';
@@ -21,11 +21,11 @@ const TENTH = 10;
 
 /** Has images pulled now, and tells how it goes until that has ended. @returns the exit code */
 export async function pull(session: Session, options: PullOptions): Promise<number> {
-  const { names, isForced, isAwaited, isJson } = options;
+  const { isForced, isAwaited, isJson } = options;
   const { correlationId, images } = await ask<{ correlationId: string; images: string[] }>(
     session,
     'PullImages',
-    { ...(names.length === 0 ? {} : { images: names }), force: isForced },
+    { ...(options.names.length === 0 ? {} : { images: options.names }), force: isForced },
   );
   if (!isAwaited) {
     const count = `${images.length} ${images.length === 1 ? 'image' : 'images'}`;
@@ -34,9 +34,13 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
   }
   const told = new Map<string, string>();
   const endMs = session.nowMs() + WAIT_FOR_MS;
+  let names = images;
   for (;;) {
     const task = await ask<TaskDocument>(session, 'GetTaskStatus', { correlationId });
-    const status = await fetchStatus(session, images);
+    const status = await fetchStanding(session, names);
+    const gone = names.filter((name) => !Object.hasOwn(status.images, name));
+    names = Object.keys(status.images);
+    if (!isJson) for (const name of gone) session.write(`${name}: no longer desired\n`);
     if (!isJson) tellProgress(session, status.images, told);
     if (task.status !== 'Running' || session.nowMs() >= endMs) {
       session.write(
@@ -47,6 +51,18 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
       return task.status === 'Completed' ? EXIT.well : EXIT.notWell;
     }
     await session.sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** Where the named images stand; those that are no longer desired are left out. */
+async function fetchStanding(session: Session, names: readonly string[]): Promise<StatusDocument> {
+  try {
+    return await fetchStatus(session, names);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.exitCode !== EXIT.usage) throw error;
+    const status = await fetchStatus(session);
+    const images = Object.entries(status.images).filter(([name]) => names.includes(name));
+    return { ...status, images: Object.fromEntries(images) };
   }
 }
 

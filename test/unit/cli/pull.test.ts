@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { pull } from '#cli/pull';
+import type { Answer } from '#cli/client';
 import type { Session } from '#cli/session';
 
 const STATUS = {
@@ -8,6 +9,42 @@ const STATUS = {
   registries: {},
   images: { camera: { image: 'plant:5000/camera:1', phase: 'Waiting', reason: 'Paused' } },
 };
+
+const OPTIONS = { names: [], isForced: false, isAwaited: true, isJson: false };
+
+it('goes on for the others when an image that it waits for is no longer desired', async () => {
+  let looks = 0;
+  let text = '';
+  const isDesired = (name: string): boolean => name === 'camera' || looks === 0;
+  const answer = (method: string, { images: names }: { images?: readonly string[] }): Answer => {
+    const phase = looks < 2 ? 'Waiting' : 'Pulled';
+    const images = {
+      camera: { image: 'plant:5000/camera:1', phase },
+      gate: { image: 'plant:5000/gate:1', phase },
+    };
+    switch (method) {
+      case 'PullImages':
+        return { status: 202, payload: { correlationId: 'task-1', images: Object.keys(images) } };
+      case 'GetTaskStatus':
+        return { status: 200, payload: { status: looks < 2 ? 'Running' : 'Failed' } };
+      default: {
+        if (names?.every(isDesired) === false) return { status: 404, payload: { message: 'not desired' } };
+        const shown = Object.entries(images).filter(([name]) => isDesired(name));
+        return { status: 200, payload: { ...STATUS, images: Object.fromEntries(shown) } };
+      }
+    }
+  };
+  const session: Session = {
+    call: async (method, payload = {}) => answer(method, payload),
+    write: (written) => void (text += written),
+    isTerminal: false,
+    nowMs: () => looks * 1000,
+    sleep: async () => void (looks += 1),
+    version: '1.0.0',
+  };
+  expect(await pull(session, OPTIONS)).toBe(1);
+  expect(text).toMatch(/^camera: Waiting\ngate: Waiting\ngate: no longer desired\ncamera: Pulled\n\n/);
+});
 
 it('waits no longer than four hours for what is paused', async () => {
   let nowMs = 0;
@@ -29,8 +66,7 @@ it('waits no longer than four hours for what is paused', async () => {
     },
     version: '1.0.0',
   };
-  const options = { names: [], isForced: false, isAwaited: true, isJson: false };
-  expect(await pull(session, options)).toBe(1);
+  expect(await pull(session, OPTIONS)).toBe(1);
   expect(nowMs).toBe(4 * 3_600_000);
   expect(text).toMatch(/^camera: Waiting Paused\n\nconnected-registry-puller.*Not ready: 0 of 1 image/s);
 });
