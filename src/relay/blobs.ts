@@ -24,6 +24,8 @@ export interface Blobs {
   forget(digests: ReadonlySet<string>): Promise<void>;
   /** Forgets what is kept of all blobs but these. What is being read goes afterwards. */
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
+  /** Forgets what nobody reads and has not grown for seven days. */
+  forgetOld(): Promise<void>;
 }
 
 export interface BlobRead {
@@ -92,5 +94,6 @@ export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
     keptSizes: () => kept?.keptSizes() ?? new Map(),
     forget: async (digests) => await kept?.forget(digests),
     keepOnly: async (digests) => await kept?.keepOnly(digests),
+    forgetOld: async () => await kept?.forgetOld(),
   };
 }

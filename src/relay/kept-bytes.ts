@@ -17,6 +17,8 @@ export interface KeptBytes {
   forget(digests: ReadonlySet<string>): Promise<void>;
   /** Forgets all blobs but these; what is open goes when it is closed. Rejects where the folder does not let it. */
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
+  /** Forgets what is not open and has not grown for seven days. Rejects where the folder does not let it. */
+  forgetOld(): Promise<void>;
 }
 
 export interface KeptBlob {
@@ -35,7 +37,7 @@ export interface KeptBytesOptions {
   readonly folder: string;
   /** Nothing is kept that would leave less on the folder's disk. */
   readonly minFreeBytes: () => number;
-  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
   /** Of this boot of the device: what was written since is all there. */
   readonly bootId?: string;
 }
@@ -45,6 +47,8 @@ const OWN_FILE = /^([0-9a-f]{64})\.(part|sums)$/;
 
 interface Held {
   bytes: number;
+  /** When it last grew, by the steady clock. */
+  grownMs: number;
   isOpen: boolean;
   isForgotten: boolean;
 }
@@ -54,13 +58,17 @@ export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptByte
   const { folder, minFreeBytes, clock } = options;
   const bootId = options.bootId ?? (await readBootId());
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const held = await findParts(folder, clock.nowMs(), bootId);
+  const held = await findParts(folder, clock, bootId);
+  /** Blobs whose files are being removed, by digest. */
+  const leaving = new Map<string, Promise<void>>();
 
   async function forget(digest: string): Promise<void> {
     held.delete(digest);
-    const paths = toPaths(folder, digest);
-    await rm(paths.partPath, { force: true });
-    await rm(paths.checkpointsPath, { force: true });
+    const removed = removeFiles(toPaths(folder, digest));
+    const settled = removed.catch(() => undefined);
+    leaving.set(digest, settled);
+    void settled.then(() => leaving.delete(digest));
+    await removed;
   }
 
   async function fetchFreeBytes(): Promise<number> {
@@ -76,10 +84,17 @@ export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptByte
     keptBytes: (digest) => held.get(digest)?.bytes ?? 0,
     keptSizes: () => new Map([...held].map(([digest, { bytes }]) => [digest, bytes])),
     async open(digest, sizeBytes) {
-      const entry = held.get(digest) ?? { bytes: 0, isOpen: false, isForgotten: false };
-      held.set(digest, entry);
-      const part = await openKeptPart({ ...toPaths(folder, digest), digest, sizeBytes, bootId, checkRoom });
-      Object.assign(entry, { isOpen: true, isForgotten: false });
+      // Else what is written would go with the files.
+      await leaving.get(digest);
+      const entry = held.get(digest) ?? toHeld(0, clock.steadyMs());
+      held.set(digest, Object.assign(entry, { isOpen: true, isForgotten: false }));
+      const paths = toPaths(folder, digest);
+      const part = await openKeptPart({ ...paths, digest, sizeBytes, bootId, checkRoom }).catch(
+        (error: unknown) => {
+          entry.isOpen = false;
+          throw error;
+        },
+      );
       return {
         part,
         hasRoom: async () => (await fetchFreeBytes()) >= sizeBytes - part.writtenBytes,
@@ -87,6 +102,7 @@ export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptByte
         async close() {
           await part.close();
           entry.isOpen = false;
+          if (part.writtenBytes > entry.bytes) entry.grownMs = clock.steadyMs();
           entry.bytes = part.writtenBytes;
           if (entry.isForgotten || entry.bytes === 0) await forget(digest);
         },
@@ -106,11 +122,33 @@ export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptByte
         if (entry.isForgotten && !entry.isOpen) await forget(digest);
       }
     },
+    async forgetOld() {
+      const oldestMs = clock.steadyMs() - MAX_AGE_MS;
+      for (const [digest, { isOpen, grownMs }] of held) {
+        if (!isOpen && grownMs < oldestMs) await forget(digest);
+      }
+    },
   };
 }
 
+const toHeld = (bytes: number, grownMs: number): Held => ({
+  bytes,
+  grownMs,
+  isOpen: false,
+  isForgotten: false,
+});
+
+async function removeFiles({ partPath, checkpointsPath }: Paths): Promise<void> {
+  await rm(partPath, { force: true });
+  await rm(checkpointsPath, { force: true });
+}
+
 /** Removes what is old or of no use, and says how much there is of the rest. */
-async function findParts(folder: string, nowMs: number, bootId: string): Promise<Map<string, Held>> {
+async function findParts(
+  folder: string,
+  clock: KeptBytesOptions['clock'],
+  bootId: string,
+): Promise<Map<string, Held>> {
   const held = new Map<string, Held>();
   const names = new Set(await readdir(folder));
   for (const name of names) {
@@ -119,14 +157,14 @@ async function findParts(folder: string, nowMs: number, bootId: string): Promise
     const path = join(folder, name);
     const { mtimeMs } = await lstat(path);
     const isOrphan = !names.has(`${hex}.${kind === 'part' ? 'sums' : 'part'}`);
-    if (isOrphan || nowMs - mtimeMs > MAX_AGE_MS) await rm(path, { force: true });
+    const ageMs = clock.nowMs() - mtimeMs;
+    if (isOrphan || ageMs > MAX_AGE_MS) await rm(path, { force: true });
     else if (kind === 'part') {
       const digest = `sha256:${hex}`;
-      held.set(digest, {
-        bytes: await measure(toPaths(folder, digest), bootId),
-        isOpen: false,
-        isForgotten: false,
-      });
+      held.set(
+        digest,
+        toHeld(await measure(toPaths(folder, digest), bootId), clock.steadyMs() - Math.max(ageMs, 0)),
+      );
     }
   }
   return held;

@@ -36,6 +36,8 @@ export interface RelayOptions {
 /** Of some hundred images. */
 const MAX_KEPT_BYTES = 2 * 1024 * 1024;
 const MAX_KNOWN_PLATFORMS = 1000;
+/** How often to look for what was kept for too long. */
+const LOOK_MS = 3_600_000;
 
 /** A read-only registry on loopback. Nothing is sent, and nobody listened for, before the first call. */
 export function createRelay(options: RelayOptions): Relay {
@@ -67,6 +69,16 @@ export function createRelay(options: RelayOptions): Relay {
     if (platformsOf.size > MAX_KNOWN_PLATFORMS) platformsOf.delete(oldest);
   }
 
+  async function forgetOld(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await clock.sleep(LOOK_MS, signal);
+      if (signal.aborted) return;
+      await blobs.forgetOld().catch((error: unknown) => {
+        log.debug({ error: String(error) }, 'what was kept for too long cannot be removed');
+      });
+    }
+  }
+
   return {
     get standing() {
       return server.standing;
@@ -74,7 +86,9 @@ export function createRelay(options: RelayOptions): Relay {
 
     isKeeping: options.isKeeping,
 
-    run: (signal) => server.run(signal),
+    async run(signal) {
+      await Promise.all([server.run(signal), ...(options.isKeeping ? [forgetOld(signal)] : [])]);
+    },
 
     async login(access, signal) {
       const upstream = upstreamOf(access);

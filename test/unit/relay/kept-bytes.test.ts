@@ -279,6 +279,39 @@ describe('kept bytes', () => {
     await expect.poll(() => readdir(folder)).toEqual([]);
   });
 
+  test('of a blob that is wanted again while they are being forgotten are kept anew', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder);
+    const read = toRead(site, BLOB);
+    await drain(blobs.read(read));
+    await untilKept(blobs, read.digest, SIZE);
+    const forgetting = blobs.forget(new Set([read.digest]));
+    await drain(blobs.read(read));
+    await forgetting;
+    await untilKept(blobs, read.digest, SIZE);
+    expect((await startKept(folder)).keptBytes(read.digest)).toBe(SIZE);
+  });
+
+  test('that nobody reads go after seven days, while the module runs too', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    let aheadMs = 0;
+    const clock = { ...systemClock, steadyMs: () => systemClock.steadyMs() + aheadMs };
+    const kept = await openKept(folder, { clock });
+    const blobs = makeBlobs({ kept });
+    const [old, fresh] = [toRead(site, BLOB), toRead(site, makeBytes(1000, 'fresh'))];
+    await readSome(blobs, old, MIB);
+    await untilKept(blobs, old.digest);
+    aheadMs = 7 * 86_400_000 - 60_000;
+    await drain(blobs.read(fresh));
+    await untilKept(blobs, fresh.digest, 1000);
+    await kept.forgetOld();
+    expect(kept.keptBytes(old.digest)).toBeGreaterThan(0);
+    aheadMs += 120_000;
+    await kept.forgetOld();
+    expect([...kept.keptSizes().keys()]).toEqual([fresh.digest]);
+    expect(await readdir(folder)).toHaveLength(2);
+  });
+
   test('are tidied at a start: old ones go, and halves of pairs', async () => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const { read } = await leaveHalf(folder, site);

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '#adapters/system-clock';
+import { createStubBlobs } from '#test/unit/relay/stub-upstream';
 import { ask, startRelay, toAccess, WAIT, waitUntilServing } from '#test/unit/relay/scene';
 
 /** Every wait of the server's own is short. */
@@ -33,6 +34,13 @@ it('without a port it is off, says so, and asks registries all the same', async 
   expect(await relay.login(toAccess('plant:5000'), new AbortController().signal)).toEqual({
     isPlainHttp: true,
   });
+});
+
+it('looks for what was kept for too long, again and again while it runs', async () => {
+  let looks = 0;
+  const blobs = { ...createStubBlobs(), forgetOld: async () => void (looks += 1) };
+  await startRelay({ blobs, isKeeping: true, clock: quickClock });
+  await expect.poll(() => looks, WAIT).toBeGreaterThan(1);
 });
 
 it('a port that is taken is told once, and served as soon as it is free', async () => {

@@ -94,6 +94,7 @@ export function createStubBlobs(): StubBlobs {
       return readers;
     },
     forget: async () => undefined,
+    forgetOld: async () => undefined,
     keptBytes: () => 0,
     keptSizes: () => new Map(),
     async keepOnly(digests) {
