@@ -60,7 +60,7 @@ const ELSE_ENGINE =
   'Until then its images come by the engine, in the network of the host, if its own steps are ok.';
 
 const RELAY_ADVICE =
-  'Publish the relay on the host\'s loopback, in the createOptions of the module: "PortBindings": {"5010/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5010"}]} (the port is RELAY_PORT); or set settings.transport to engine.';
+  'Publish the relay on the host\'s loopback, in the createOptions of the module: "ExposedPorts": {"5010/tcp": {}}, "HostConfig": {"PortBindings": {"5010/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5010"}]}} (the port is RELAY_PORT); or set settings.transport to engine.';
 
 function adviseOwnReach(address: string): string {
   const { host, port } = split(address);

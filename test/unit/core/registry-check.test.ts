@@ -186,6 +186,7 @@ describe('advice', () => {
     ['manifest', 'RateLimited', 'too many', 'fewer requests'],
     ['tls', 'RegistryUntrusted', 'self-signed', 'registryCredentials.plant.ca'],
     ['connect', 'RegistryUnreachable', 'refused', 'network of the host'],
+    ['relay', 'RegistryUnreachable', 'refused', '"ExposedPorts": {"5010/tcp": {}}'],
   ])('on %s that fails with %s (%s) names %s', (step, reason, message, expected) => {
     expect(adviseOn(camera, { step }, { reason, message })).toContain(expected);
   });

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parseEnvironment } from '#contract/environment';
 import packageJson from '../../../package.json' with { type: 'json' };
 import lock from '../../../package-lock.json' with { type: 'json' };
 import moduleJson from '../../../module.json' with { type: 'json' };
@@ -59,6 +60,13 @@ describe.each(dockerfiles)('the Dockerfile for %s', (platform, path) => {
     expect(text).toMatch(
       /^HEALTHCHECK .*\\\n  CMD \["\/nodejs\/bin\/node", "\/app\/dist\/healthcheck\.js"\]$/m,
     );
+  });
+
+  test('exposes the ports that can be published: Docker 20.10 publishes no other one', () => {
+    const { httpPort, relayPort } = parseEnvironment({
+      EdgeHubConnectionString: 'HostName=h;GatewayHostName=g;DeviceId=d;ModuleId=m;SharedAccessKey=a2V5',
+    });
+    expect(last).toContain(`\nEXPOSE ${httpPort} ${relayPort}\n`);
   });
 
   test('runs nothing in the last stage, which has no shell', () => {
