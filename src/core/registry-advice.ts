@@ -127,7 +127,7 @@ function adviseScope({ address, username, repository = '<repository>' }: CheckQu
   const token = username === undefined ? '<token>' : username;
   return (
     `Find the scope map: az acr token show --registry ${acr} --name ${token} --query scopeMapId, then: ` +
-    `az acr scope-map update --registry ${acr} --name <scope map> --add-repository ${repository} content/read metadata/read, and wait for the next sync.`
+    `az acr scope-map update --registry ${acr} --name <scope map> --add-repository ${repository} content/read, and wait for the next sync.`
   );
 }
 

@@ -181,7 +181,7 @@ describe('advice', () => {
     ],
     ['login', 'Unauthorized', 'incorrect', '--add-client-tokens token'],
     ['manifest', 'Unauthorized', 'required', 'Set username and password'],
-    ['manifest', 'AccessDenied', 'denied', '--add-repository acme/camera content/read'],
+    ['manifest', 'AccessDenied', 'denied', '--add-repository acme/camera content/read,'],
     ['manifest', 'NotFound', 'unknown', 'permissions update --registry <acr>'],
     ['manifest', 'RateLimited', 'too many', 'fewer requests'],
     ['tls', 'RegistryUntrusted', 'self-signed', 'registryCredentials.plant.ca'],
