@@ -115,10 +115,10 @@ function adviseTrust({ name, address }: CheckQuestion, message: string): string 
 
 function adviseLogin({ name, address, username = '' }: CheckQuestion, credential: CredentialName): string {
   const acr = toCloudName(address);
-  const flag = credential === 'password' ? '--password1' : '--password2';
   return (
-    `Make a new one: az acr token credential generate --registry ${acr} --name ${username} ${flag}, and set registryCredentials.${name}.${credential} to it. ` +
-    `If it is right, the token may not be known on site: az acr connected-registry update --registry ${acr} --name <connected registry> --add-client-tokens ${username}, and wait for the next sync.`
+    `If it was renewed lately, wait for the connected registry's next sync. ` +
+    `Else see that registryCredentials.${name}.${credential} is right and the token known on site: az acr connected-registry update --registry ${acr} --name <connected registry> --add-client-tokens ${username}, and wait for the next sync. ` +
+    `If neither helps, make a new one, which ends the one there is: tools/registry-access.sh --registry ${acr} --token ${username} … --rotate ${credential} --apply.`
   );
 }
 

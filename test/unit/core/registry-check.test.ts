@@ -173,12 +173,7 @@ describe('advice', () => {
     ['reach', 'RegistryUnreachable', 'connection refused', 'getent hosts 10.0.0.9'],
     ['reach', 'RegistryUnreachable', 'Client.Timeout exceeded', 'iotedge restart'],
     ['reach', 'RegistryError', 'status: 404', 'curl -si https://10.0.0.9:5000/v2/'],
-    [
-      'login',
-      'Unauthorized',
-      'incorrect',
-      'az acr token credential generate --registry <acr> --name token --password1',
-    ],
+    ['login', 'Unauthorized', 'incorrect', '--registry <acr> --token token … --rotate password '],
     ['login', 'Unauthorized', 'incorrect', '--add-client-tokens token'],
     ['manifest', 'Unauthorized', 'required', 'Set username and password'],
     ['manifest', 'AccessDenied', 'denied', '--add-repository acme/camera content/read,'],
@@ -195,8 +190,20 @@ describe('advice', () => {
     const cloud = { ...camera, address: 'contoso.azurecr.io' };
     const refused = { reason: 'Unauthorized', message: 'incorrect' } as const;
     expect(adviseOn(cloud, { step: 'login', credential: 'password2' }, refused)).toContain(
-      '--registry contoso --name token --password2',
+      '--registry contoso --token token … --rotate password2',
     );
+  });
+
+  it('has a password that may wait for its sync waited for, and ends none before', () => {
+    const refused = { reason: 'Unauthorized', message: 'incorrect' } as const;
+    const advice = adviseOn(camera, { step: 'login', credential: 'password2' }, refused);
+    const order = ['renewed lately, wait', '--add-client-tokens', '--rotate'].map((part) =>
+      advice.indexOf(part),
+    );
+    expect(order[0]).toBeGreaterThanOrEqual(0);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    // az would print the password.
+    expect(advice).not.toContain('credential generate');
   });
 });
 
