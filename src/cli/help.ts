@@ -24,14 +24,14 @@ Exit codes: 0 every image is ready, 1 not every one, 2 not understood, 3 the mod
 `,
   check: `docker exec <module> check [registry] [--image repository[:tag]] [--json]
 
-Says step by step what works at a registry and what to do about the rest: whether the engine reaches it, each password,
-and, with --image, whether the engine may read that image. Checks all registries that are listed, or the one that is
-named: by its name in registryCredentials, or by its address.
+Says step by step what works at a registry and what to do about the rest: whether the engine and the relay reach it,
+each password, and, with --image, whether they may read that image. Checks all registries that are listed, or the one
+that is named: by its name in registryCredentials, or by its address.
 
       --image   for instance acme/camera:1.4; needs the registry where several are listed
       --json    as CheckRegistry answers it
 
-Exit codes: 0 the engine can pull from all of them, 1 it cannot, 2 not understood, 3 the module does not answer.
+Exit codes: 0 all can be pulled from, by engine or relay, 1 not all, 2 not understood, 3 the module does not answer.
 `,
   pull: `docker exec <module> pull [name…] [--force] [--no-wait] [--json]
 

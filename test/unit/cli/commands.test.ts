@@ -53,6 +53,8 @@ it('help names every command, and each command’s help its options and exit cod
     expect(toHelp(name)).toMatch(/Exit codes: 0 .*, 1 .*, 2 .*, 3 the module does not answer\./);
     expect(toHelp(name)).toContain('--json');
   }
+  // As docs/command-line.md has it: the relay alone is enough.
+  expect(toHelp('check')).toContain('0 all can be pulled from, by engine or relay,');
   for (const text of [undefined, ...COMMANDS].map(toHelp)) {
     expect(text.split('\n').filter((line) => line.length > 120)).toEqual([]);
   }
