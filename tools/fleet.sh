@@ -19,7 +19,7 @@ and say what they would do. What is done already is not done again: call them as
 
   --hub NAME             the IoT hub
   --module NAME          the module (puller)
-  --wants NAME=IMAGE     only modules whose desired images.NAME.image is IMAGE, as it is written there
+  --wants NAME=IMAGE     only modules whose desired images.NAME is IMAGE, as it is written there
   --where CONDITION      only modules for which this holds too, in IoT Hub's query language
   --tag KEY=VALUE        a tag of device twins
   --max N                tag at most N devices this time
@@ -56,7 +56,9 @@ while [ $# -gt 0 ]; do
     need_name "$1" "$name"
     case $2 in *=?*) ;; *) misuse "$1 $2: NAME=IMAGE, as in camera=acme/camera:1.5" ;; esac
     case $image in *[!A-Za-z0-9./:@\$_-]*) misuse "$1 $2: that is no image reference" ;; esac
-    wants="$wants AND properties.desired.images.[[$name]].image = '$image'"
+    # In short form the entry is the text itself; IoT Hub compares no objects, so only where it is none.
+    entry="properties.desired.images.[[$name]]"
+    wants="$wants AND ($entry.image = '$image' OR (NOT is_defined($entry.image) AND $entry = '$image'))"
     ;;
   --where) where=" AND ($2)" ;;
   --tag) tag=$2 ;;

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { applyPatch } from '#core/merge-patch';
+import type { JsonObject } from '#core/merge-patch';
 import type { Account, IotHub } from '#test/az/account';
 import { makeBench, toChanges, toLines } from '#test/az/bench';
 import { makeFleet } from '#test/fleet/devices';
@@ -44,6 +46,23 @@ describe('fleet.sh status', () => {
       '',
     ]);
     expect(toChanges(run)).toEqual([]);
+  });
+
+  test('knows a wanted image in the short form too', async () => {
+    const { modules } = await makeFleet();
+    const inShort = modules.map((twin) =>
+      twin['deviceId'] === 'ready-1' && twin['moduleId'] === 'puller'
+        ? applyPatch(twin as JsonObject, {
+            properties: { desired: { images: { camera: 'acme/camera:1.5' } } },
+          })
+        : twin,
+    );
+    const bench = await makeBench(await makeAccount({ modules: inShort }));
+    const run = await bench.run('fleet.sh', ['status', ...HUB, ...WANTS]);
+    expect([run.code, run.stderr]).toEqual([0, '']);
+    expect(run.stdout).toContain('7 devices, 2 of them ready\n');
+    const others = await bench.run('fleet.sh', ['status', ...HUB, '--wants', 'camera=acme/camera:1.4']);
+    expect(others.stdout).toContain('1 devices, 1 of them ready\n');
   });
 
   test('without --wants speaks of every device with the module', async () => {
