@@ -25,6 +25,7 @@ const secrets = {
 const env: Readonly<Record<string, string>> = {
   ...parseEnvFile(readFileSync('.env.example', 'utf8')),
   ...secrets,
+  DOCKER_GROUP_ID: '998',
 };
 const expand = (platform: string) => expandTemplate({ template, moduleJson, env, platform });
 
