@@ -24,8 +24,8 @@ and say what they would do. What is done already is not done again: call them as
   --tag KEY=VALUE        a tag of device twins
   --max N                tag at most N devices this time
   --deployment ID        of the deployment
-  --content FILE         its manifest
-  --priority N           higher than that of the deployment it takes over from
+  --content FILE         its manifest: a layer, which has paths (properties.desired.modules.NAME), or a full one
+  --priority N           higher than that of the base, and of the deployment it takes over from
   --subscription NAME    of the hub
   --apply                do it
   --help                 this
@@ -195,6 +195,12 @@ do_switch() {
   [ -f "$content" ] || misuse "--content ${content:-FILE}: there is no such file"
   grep -Eq '"imagePullPolicy"[[:space:]]*:[[:space:]]*"never"' "$content" ||
     say "note: no module in $content has \"imagePullPolicy\": \"never\", so IoT Edge asks the registry all the same"
+  # As IoT Hub tells them apart.
+  layered=--layered
+  grep -Eq '"properties\.desired\.[^"]+"[[:space:]]*:' "$content" || {
+    layered=
+    say "note: $content is no layer: modules that it does not name are taken away, and layers of a priority below $priority no longer apply"
+  }
   number "SELECT COUNT() AS n FROM devices WHERE $tagged"
   say "$answer devices have $key=$value"
   in_hub look "deployment $deployment" az iot edge deployment show --deployment-id "$deployment" \
@@ -202,7 +208,7 @@ do_switch() {
   if [ "$found" = no ]; then
     say "deployment $deployment: is not there"
     in_hub change az iot edge deployment create --deployment-id "$deployment" --content "$content" \
-      --target-condition "$tagged" --priority "$priority" --output none
+      --target-condition "$tagged" --priority "$priority" ${layered:+"$layered"} --output none
   elif [ "$answer" = "$priority $tagged" ]; then
     say "deployment $deployment: is there, for just these devices. Its manifest cannot change: a new one needs a new name."
   else

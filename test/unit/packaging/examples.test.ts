@@ -23,9 +23,19 @@ const readJson = (path: string) => JSON.parse(readFileSync(join('examples', path
 const files = readdirSync('examples', { recursive: true, encoding: 'utf8' });
 const jsonFiles = files.filter((name) => name.endsWith('.json'));
 const readMes = files.filter((name) => name.endsWith('README.md'));
-const manifests = jsonFiles.filter(
-  (path) => '$edgeAgent' in ((readJson(path)['modulesContent'] ?? {}) as Json),
+const LAYER = 'staging/switch.json';
+/** Each by its path; the layer as it comes to a device, on the base of the other example. */
+const manifests = new Map<string, Json>(
+  jsonFiles
+    .filter((path) => '$edgeAgent' in ((readJson(path)['modulesContent'] ?? {}) as Json))
+    .map((path) => [path, path === LAYER ? putOnBase(readJson(path)) : readJson(path)]),
 );
+
+function putOnBase(layer: Json): Json {
+  const base = readJson('layered/base.json');
+  const $edgeAgent = { 'properties.desired': applyLayer(base, layer, '$edgeAgent') };
+  return { modulesContent: { ...(base['modulesContent'] as Json), $edgeAgent } };
+}
 
 /** What tools/registry-access.sh puts into a twin. */
 const access = (address: string, username = 'edge-17'): JsonObject => ({
@@ -140,7 +150,7 @@ describe.each(Object.entries(EXAMPLES))('the twin of %s', (_, { desired, context
 
 test('every file of the examples is a manifest or belongs to a twin above', () => {
   const twins = Object.values(EXAMPLES).flatMap(({ files: parts }) => parts);
-  expect([...new Set([...twins, ...manifests])].toSorted()).toEqual(jsonFiles.toSorted());
+  expect([...new Set([...twins, ...manifests.keys()])].toSorted()).toEqual(jsonFiles.toSorted());
 });
 
 test('no file holds a secret: where one belongs stands what belongs there', () => {
@@ -157,9 +167,7 @@ test('no file holds a secret: where one belongs stands what belongs there', () =
   expect(places).toBeGreaterThan(8);
 });
 
-describe.each(manifests)('the manifest examples/%s', (path) => {
-  const manifest = readJson(path);
-
+describe.each([...manifests])('the manifest examples/%s', (_, manifest) => {
   test('fits the published schema of deployments 2.0', () => {
     expect(listSchemaFaults('azure-iot-edge-deployment-2.0', manifest)).toEqual([]);
   });
@@ -171,10 +179,9 @@ describe.each(manifests)('the manifest examples/%s', (path) => {
   });
 });
 
-test.each(manifests.filter((path) => 'puller' in listModules(readJson(path))))(
+test.each([...manifests].filter(([, manifest]) => 'puller' in listModules(manifest)))(
   'examples/%s has the module as the deployment template has it',
-  (path) => {
-    const manifest = readJson(path);
+  (_path, manifest) => {
     const puller = listModules(manifest)['puller'];
     const env = {
       ...parseEnvFile(readFileSync('.env.example', 'utf8')),
@@ -193,21 +200,23 @@ test.each(manifests.filter((path) => 'puller' in listModules(readJson(path))))(
 );
 
 describe('a layer', () => {
-  const layer = readJson('layered/vision-team.json')['modulesContent'] as Record<string, Json>;
-
-  test('sets images by path, and so leaves alone what others set', () => {
-    expect(Object.keys(layer)).toEqual(['puller']);
-    for (const key of Object.keys(layer['puller'] ?? {})) {
-      expect(key).toMatch(/^properties\.desired\.images\.[A-Za-z0-9_-]{1,64}$/);
+  test.each([
+    ['layered/vision-team.json', 'puller', 'images'],
+    [LAYER, '$edgeAgent', 'modules'],
+  ])('%s sets in %s its %s by path, and so leaves alone what others set', (path, name, map) => {
+    const layer = readJson(path)['modulesContent'] as Record<string, Json>;
+    expect(Object.keys(layer)).toEqual([name]);
+    for (const key of Object.keys(layer[name] ?? {})) {
+      expect(key).toMatch(new RegExp(`^properties\\.desired\\.${map}\\.[A-Za-z0-9_-]{1,64}$`));
     }
   });
 });
 
 test.each([
-  ['staging/switch.json', 'staging before a switch, on a device of the first example', undefined],
+  [LAYER, 'staging before a switch, on a device of the first example', undefined],
   ['nested/child.json', 'nested edge', 'line-3.plant.example'],
 ])('each module of %s that is never pulled is staged under its very name', (path, name, parent) => {
-  const modules = Object.values(listModules(readJson(path))).filter(
+  const modules = Object.values(listModules(manifests.get(path) ?? {})).filter(
     (module) => module['imagePullPolicy'] === 'never',
   );
   const names = Object.values(EXAMPLES[name]?.images ?? {}).flat();

@@ -214,6 +214,7 @@ describe('fleet.sh switch', () => {
       'camera-1-5': { priority: 20, targetCondition: "tags.staged = '2026-12'" },
     });
     expect(run.stdout).not.toContain('note:');
+    expect(toChanges(run)).toEqual([expect.stringContaining(' --layered ')]);
     const again = await bench.run('fleet.sh', [...SWITCH, '--content', content, '--apply']);
     expect([again.code, toChanges(again)]).toEqual([0, []]);
   });
@@ -223,7 +224,7 @@ describe('fleet.sh switch', () => {
     const run = await bench.run('fleet.sh', [...SWITCH, '--content', content]);
     expect(toChanges(run)).toEqual([]);
     expect(run.stdout).toContain(
-      `  would run: az iot edge deployment create --deployment-id camera-1-5 --content ${content} --target-condition 'tags.staged = '\\''2026-12'\\''' --priority 20 --output none --hub-name contoso-hub`,
+      `  would run: az iot edge deployment create --deployment-id camera-1-5 --content ${content} --target-condition 'tags.staged = '\\''2026-12'\\''' --priority 20 --layered --output none --hub-name contoso-hub`,
     );
   });
 
@@ -234,6 +235,16 @@ describe('fleet.sh switch', () => {
     expect(run.stdout).toContain(
       'note: no module in deployment.template.json has "imagePullPolicy": "never"',
     );
+  });
+
+  test('says what a full deployment takes away', async () => {
+    const bench = await makeBench(await makeAccount());
+    const full = 'examples/layered/base.json';
+    const run = await bench.run('fleet.sh', [...SWITCH, '--content', full, '--apply']);
+    expect(run.stdout).toContain(
+      `note: ${full} is no layer: modules that it does not name are taken away, and layers of a priority below 20 no longer apply`,
+    );
+    expect(toChanges(run)).toEqual([expect.not.stringContaining('--layered')]);
   });
 
   test('leaves a deployment of that name with other devices alone', async () => {
