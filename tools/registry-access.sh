@@ -19,7 +19,8 @@ also to add a repository. A password is made only where the twin has none of thi
 from one az to the other through a pipe: it is never printed, never an argument and never in a file.
 
   --registry NAME              the Azure Container Registry, without .azurecr.io
-  --token NAME                 the client token; best is one for each device
+  --token NAME                 the client token, of this device alone: another's password would be made anew as well;
+                               for one token on many devices see docs/fleet.md
   --repository NAME            a repository to be read; as often as needed
   --hub NAME                   the IoT hub
   --device ID                  the IoT Edge device
