@@ -19,6 +19,7 @@ const OPTIONS: Record<string, string> = {
   'iot edge deployment show': 'hub-name deployment-id',
   'iot edge deployment create': 'hub-name deployment-id content target-condition priority layered',
   // Only in documents.
+  'acr login': 'name',
   'acr token update': 'registry name status',
   'extension add': 'name',
   'iot edge set-modules': 'hub-name device-id content',
