@@ -106,9 +106,12 @@ const LOGIN_COLOURS: Readonly<Record<RegistryStatus['login'], string>> = {
 
 function toRegistryRow(name: string, registry: RegistryStatus): Html {
   const { address, login, credential, reason, message, checkedAtMs, route } = registry;
-  const by = credential === undefined ? NOTHING : html`with <code>${credential}</code>`;
-  const at =
-    checkedAtMs === undefined ? NOTHING : html`<span class="nums">${formatMoment(checkedAtMs)}</span>`;
+  const details = [
+    html`${message}`,
+    credential === undefined ? NOTHING : html`with <code>${credential}</code>`,
+    checkedAtMs === undefined ? NOTHING : html`<span class="nums">asked ${formatMoment(checkedAtMs)}</span>`,
+    toWay(route),
+  ].filter((part) => part.html !== '');
   return toRow({
     id: `registry-${name}`,
     name,
@@ -116,7 +119,7 @@ function toRegistryRow(name: string, registry: RegistryStatus): Html {
     state: login,
     colours: LOGIN_COLOURS[login],
     reason,
-    details: html`${message} ${by} ${at} ${toWay(route)}`,
+    details: html`${details.map((part, index) => (index === 0 ? part : html` &middot; ${part}`))}`,
   });
 }
 

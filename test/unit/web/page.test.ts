@@ -239,3 +239,29 @@ it.each([
   expect(text).toContain(words);
   expect(text).toContain('title="The relay is off: &#34;x&#34;."');
 });
+
+it('tells apart what a login said, when it was tried and how images come', () => {
+  const plant = {
+    address: '127.0.0.1:8000',
+    login: 'Failed',
+    message: 'refused',
+    checkedAtMs: NOW_MS,
+  } as const;
+  const route = { transport: 'engine', why: 'why', isPlainHttp: false } as const;
+  const toDetails = (registry: object): string | undefined => {
+    const overview = makeOverview({ registries: { plant: { ...plant, ...registry } } });
+    const text = formatPage(overview, toSelection(new URLSearchParams()), 'device');
+    const row = text.slice(text.indexOf('id="registry-plant"'));
+    return row
+      .slice(0, row.indexOf('</tr>'))
+      .replaceAll(/<[^>]*>/g, '')
+      .replaceAll(/\s+/g, ' ')
+      .trim();
+  };
+  expect(toDetails({ route })).toMatch(
+    /refused &middot; asked \d{4}-.* UTC &middot; images come by the engine$/,
+  );
+  expect(toDetails({ message: undefined, credential: 'password2', login: 'Succeeded' })).toMatch(
+    /with password2 &middot; asked \d{4}-.* UTC$/,
+  );
+});
