@@ -5,12 +5,17 @@ import { AgentError } from '#core/reason';
 
 /** Asks one engine, and turns what goes wrong into an `AgentError`. An aborted signal rejects with its reason. */
 export interface DockerConnection {
-  /** Rejects with `EngineUnavailable`, or `RegistryUnreachable` where the engine asks a registry, after 30 s. */
+  /**
+   * Rejects with `EngineUnavailable`, or `RegistryUnreachable` where the engine asks a registry, after 30 s; with
+   * `EngineUnavailable` as soon as the engine does not answer a ping meanwhile.
+   */
   readonly ask: <T>(
     signal: AbortSignal,
     question: (signal: AbortSignal) => Promise<T>,
     registry?: { readonly address: string; readonly credential: Credential | undefined },
   ) => Promise<T>;
+  /** Resolves where the engine answers, whatever it says; rejects with `EngineUnavailable` where it does not within 5 s. */
+  readonly ping: (signal: AbortSignal) => Promise<void>;
   /** An answer that goes on for as long as the engine likes. */
   readonly follow: (
     signal: AbortSignal,
@@ -21,6 +26,9 @@ export interface DockerConnection {
 
 /** Longer than the 15 s for which the engine itself waits for a registry. */
 export const QUERY_TIMEOUT_MS = 30_000;
+/** While it waits for an answer the engine is asked this often whether it is there itself. */
+const PING_EVERY_MS = 10_000;
+const PING_TIMEOUT_MS = 5000;
 
 /** What the client throws: with a status where the engine answered, with a system's code where it did not. */
 interface ClientError extends Error {
@@ -28,8 +36,15 @@ interface ClientError extends Error {
   readonly code?: string;
 }
 
-/** Makes the connection; nothing is sent. */
-export function createDockerConnection(dockerHost: string): DockerConnection {
+/**
+ * Makes the connection; nothing is sent.
+ *
+ * @param sendPing - asks the engine something that it knows by itself
+ */
+export function createDockerConnection(
+  dockerHost: string,
+  sendPing: () => Promise<unknown>,
+): DockerConnection {
   async function toFailure(error: unknown, credential: Credential | undefined): Promise<unknown> {
     if (!(error instanceof Error) || error instanceof AgentError) return error;
     const { statusCode, code, message }: ClientError = error;
@@ -39,22 +54,56 @@ export function createDockerConnection(dockerHost: string): DockerConnection {
     return new AgentError('EngineUnavailable', await explain(dockerHost, code, message), cause);
   }
 
+  /** @param limit - whoever aborts it ends the question with its reason, as `signal` does */
+  async function askWithin<T>(
+    limit: AbortController,
+    signal: AbortSignal,
+    question: (signal: AbortSignal) => Promise<T>,
+    credential?: Credential,
+  ): Promise<T> {
+    signal.throwIfAborted();
+    const abort = (): void => limit.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      // The client hands the signal on for some questions only.
+      return await Promise.race([question(limit.signal), rejectedBy(limit.signal)]);
+    } catch (error) {
+      limit.signal.throwIfAborted();
+      throw await toFailure(error, credential);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async function ping(signal: AbortSignal): Promise<void> {
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(toTimeout(PING_TIMEOUT_MS)), PING_TIMEOUT_MS);
+    const send = (): Promise<unknown> =>
+      sendPing().catch((error: unknown) => {
+        if (toStatus(error) === undefined) throw error;
+      });
+    try {
+      await askWithin(limit, signal, send);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   return {
+    ping,
     async ask(signal, question, registry) {
-      signal.throwIfAborted();
       const limit = new AbortController();
-      const abort = (): void => limit.abort(signal.reason);
-      const timer = setTimeout(() => limit.abort(toTimeout(registry?.address)), QUERY_TIMEOUT_MS);
-      signal.addEventListener('abort', abort, { once: true });
+      const late = (): void => limit.abort(toTimeout(QUERY_TIMEOUT_MS, registry?.address));
+      const timer = setTimeout(late, QUERY_TIMEOUT_MS);
+      const ended = new AbortController();
+      const doubt = (): void => void ping(ended.signal).catch((error: unknown) => limit.abort(error));
+      const doubts = setInterval(doubt, PING_EVERY_MS);
       try {
-        // The client hands the signal on for some questions only.
-        return await Promise.race([question(limit.signal), rejectedBy(limit.signal)]);
-      } catch (error) {
-        limit.signal.throwIfAborted();
-        throw await toFailure(error, registry?.credential);
+        return await askWithin(limit, signal, question, registry?.credential);
       } finally {
         clearTimeout(timer);
-        signal.removeEventListener('abort', abort);
+        clearInterval(doubts);
+        ended.abort('ended');
       }
     },
     async *follow(signal, question, credential) {
@@ -89,8 +138,8 @@ function rejectedBy(signal: AbortSignal): Promise<never> {
   return promise;
 }
 
-function toTimeout(address: string | undefined): AgentError {
-  const after = `within ${QUERY_TIMEOUT_MS / 1000} s`;
+function toTimeout(limitMs: number, address?: string): AgentError {
+  const after = `within ${limitMs / 1000} s`;
   return address === undefined
     ? new AgentError('EngineUnavailable', `The engine did not answer ${after}.`)
     : new AgentError('RegistryUnreachable', `The engine had no answer from ${address} ${after}.`);

@@ -33,7 +33,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   // The limit is for what the client cannot abort; `ask` itself rejects before.
   const queries = new Docker({ ...address, timeout: QUERY_TIMEOUT_MS + 5000 });
   const streams = new Docker({ ...address, timeout: undefined });
-  const { ask, follow } = createDockerConnection(dockerHost);
+  const { ask, ping, follow } = createDockerConnection(dockerHost, () => queries.version());
   // Docker looks which names an image has left before it takes the last ones: where two go at once it may keep it for ever.
   const inTurn = createTurnstile(1);
   const inquiry = createEngineInquiry(queries, ask);
@@ -65,6 +65,8 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
   }
 
   const engine: Engine = {
+    ping,
+
     async fetchInfo(signal) {
       const { version, info } = await inquiry.fetch(signal);
       return {

@@ -20,7 +20,7 @@ import { createStatus } from '#agent/status';
 import { createSurroundings } from '#agent/surroundings';
 import { createTasks, toOutcome } from '#agent/tasks';
 import { createTransports } from '#agent/transports';
-import { createEngineWatch } from '#agent/engine-watch';
+import { createEngineWatch, tellAway } from '#agent/engine-watch';
 import { createRelayKeeper } from '#agent/relay-keeper';
 import type { Relay } from '#agent/relay-port';
 import { createWake } from '#agent/wake';
@@ -85,7 +85,10 @@ const RECALL_AFTER_MS = 5000;
 export function createAgent(deps: AgentDeps): Agent {
   const { hub, clock, log } = deps;
   const tally = createTally();
-  const engine = meterEngine(deps.engine, tally, clock.steadyMs);
+  const engine = tellAway(meterEngine(deps.engine, tally, clock.steadyMs), () => {
+    observer.invalidate();
+    pace.ring();
+  });
   const steady = toSteady(clock);
   const wake = createWake(steady);
   const pace = createPassPace(wake, steady);
@@ -128,7 +131,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const watch = createEngineWatch({
     log,
     onBack() {
-      records.takeEngineBack(book);
+      records.takeEngineBack(book, clock.nowMs());
       transports.forgetReach();
     },
   });

@@ -124,8 +124,11 @@ export function takeObservation(
 }
 
 /** The engine answers again: what failed for want of it is tried at once. */
-export function takeEngineBack(book: Book): void {
+export function takeEngineBack(book: Book, nowMs: number): void {
   updateAll(book, ({ failure }) => failure?.reason === 'EngineUnavailable', record.cleared);
+  for (const [name, { login }] of book.registries) {
+    if (login.kind === 'failed' && login.reason === 'EngineUnavailable') demandLogin(book, name, nowMs);
+  }
 }
 
 /** Asks for images now, whatever the backoff; their registry's login is tried again with them. */

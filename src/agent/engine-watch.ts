@@ -1,4 +1,5 @@
-import type { Log } from '#agent/ports';
+import type { Engine, Log } from '#agent/ports';
+import { AgentError } from '#core/reason';
 import type { EngineView } from '#core/world';
 
 /** Whether the engine is there, as it is told: one look that failed may be its restart. */
@@ -39,5 +40,26 @@ export function createEngineWatch({ log, onBack }: EngineWatchDeps): EngineWatch
       view = looked;
       return true;
     },
+  };
+}
+
+/**
+ * The same engine, which tells where a question that is no listing finds it away. Such a question may be the first for
+ * minutes: nobody lists an engine that says nothing of a change.
+ */
+export function tellAway(engine: Engine, onAway: () => void): Engine {
+  async function tell<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof AgentError && error.reason === 'EngineUnavailable') onAway();
+      throw error;
+    }
+  }
+  return {
+    ...engine,
+    ping: (...asked) => tell(engine.ping(...asked)),
+    login: (...asked) => tell(engine.login(...asked)),
+    fetchManifest: (...asked) => tell(engine.fetchManifest(...asked)),
   };
 }

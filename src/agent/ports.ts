@@ -7,9 +7,13 @@ import type { Probe } from '#core/registry-probe';
 
 /**
  * What is asked of a container engine. Every failure is an `AgentError`. A call ends by its signal, or by itself after
- * 30 s (a registry that never answers is `RegistryUnreachable` then); only a pull and the events go on for longer.
+ * 30 s (a registry that never answers is `RegistryUnreachable` then), or after 15 s where the engine itself is silent
+ * (`EngineUnavailable`); only a pull and the events go on for longer.
  */
 export interface Engine {
+  /** Resolves where the engine itself answers; throws `EngineUnavailable` where it does not within 5 s. */
+  ping(signal: AbortSignal): Promise<void>;
+
   /** Version, platform and kind of image store. Throws `EngineUnavailable`. */
   fetchInfo(signal: AbortSignal): Promise<EngineInfo>;
 

@@ -16,7 +16,8 @@ import type { RegistryRecord } from '#core/registry-record';
 /** Finds out, when it is asked, what works at registries and what does not. */
 export interface RegistryChecks {
   /**
-   * Checks registries, at most four at once, in about 20 s whatever hangs. What was checked in the last 10 s is answered
+   * Checks registries, at most four at once, in about 20 s whatever hangs; throws `EngineUnavailable` where the engine
+   * itself does not answer, since no registry can be blamed then. What was checked in the last 10 s is answered
    * from that, and the same check is never under way twice.
    *
    * @param target - of a reference: whose manifest is to be read
@@ -174,6 +175,7 @@ export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
       const ended = new AbortController();
       void clock.sleep(CALL_MS, ended.signal).then(() => over.abort());
       try {
+        await engine.ping(over.signal);
         const checks = records.map(
           async (record) => [record.registry.name, await checkShared(record, target, over.signal)] as const,
         );

@@ -19,6 +19,10 @@ export function describeEngine(name: string, startHarness: () => Promise<EngineH
         expect(['classic', 'containerd']).toContain(info.store);
       });
 
+      test('answers a ping', async () => {
+        await expect(bench.harness.engine.ping(bench.signal)).resolves.toBeUndefined();
+      });
+
       test('knows how much of its disk is free', async () => {
         expect(await bench.harness.engine.fetchFreeBytes(bench.signal)).toBeGreaterThan(0);
       });

@@ -115,6 +115,9 @@ export function createFakeEngine(): FakeEngine {
     isAway: false,
     pullsFinishAtOnce: false,
 
+    async ping(signal) {
+      take('ping', signal);
+    },
     async fetchInfo(signal) {
       take('fetchInfo', signal);
       return engine.info;

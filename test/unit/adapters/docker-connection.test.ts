@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createDockerEngine } from '#adapters/docker';
 import { createDockerConnection, QUERY_TIMEOUT_MS } from '#adapters/docker-connection';
-import { makeTempDir, startStubEngine } from '#test/unit/adapters/stub-engine';
+import { answerJson, makeTempDir, startStubEngine } from '#test/unit/adapters/stub-engine';
 
 const { signal } = new AbortController();
 const list = (dockerHost: string): Promise<unknown> => createDockerEngine({ dockerHost }).listImages(signal);
@@ -57,17 +57,66 @@ describe('an engine that cannot be reached says why', () => {
 
 describe('a question', () => {
   const never = (): Promise<never> => new Promise(() => undefined);
-  const { ask } = createDockerConnection('unix:///nowhere/docker.sock');
+  const always = (): Promise<string> => Promise.resolve('OK');
+  const { ask } = createDockerConnection('unix:///nowhere/docker.sock', always);
+  const plant = { address: 'edge.local:8000', credential: undefined };
 
-  test.each([
-    ['EngineUnavailable', undefined],
-    ['RegistryUnreachable', { address: 'edge.local:8000', credential: undefined }],
-  ])('that is never answered fails after 30 s with %s', async (reason, registry) => {
+  /** After how many seconds it fails, and with which reason. */
+  async function waitInVain(
+    sendPing: () => Promise<unknown>,
+    registry?: typeof plant,
+  ): Promise<readonly [number, unknown]> {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
-    const answer = ask(signal, never, registry);
-    vi.advanceTimersByTime(QUERY_TIMEOUT_MS);
-    await expect(answer).rejects.toMatchObject({ reason });
+    const beganAtMs = Date.now();
+    const ended = createDockerConnection('unix:///nowhere/docker.sock', sendPing)
+      .ask(signal, never, registry)
+      .catch((error: unknown) => [(Date.now() - beganAtMs) / 1000, error] as const);
+    await vi.advanceTimersByTimeAsync(QUERY_TIMEOUT_MS);
+    expect(vi.getTimerCount()).toBe(0);
+    return ended;
+  }
+
+  test.each([
+    ['EngineUnavailable', 'The engine did not answer within 30 s.', undefined],
+    ['RegistryUnreachable', 'The engine had no answer from edge.local:8000 within 30 s.', plant],
+  ])('that is never answered fails after 30 s with %s', async (reason, message, registry) => {
+    expect(await waitInVain(always, registry)).toEqual([30, expect.objectContaining({ reason, message })]);
+  });
+
+  test.each([
+    ['about nothing else', undefined],
+    ['about a registry', plant],
+  ])('%s to an engine that is silent altogether fails after 15 s', async (_, registry) => {
+    expect(await waitInVain(never, registry)).toEqual([
+      15,
+      expect.objectContaining(unavailable('The engine did not answer within 5 s.')),
+    ]);
+  });
+
+  test('to an engine that falls silent meanwhile fails when it is asked the next time', async () => {
+    let pings = 0;
+    const once = (): Promise<unknown> => ((pings += 1) === 1 ? always() : never());
+    expect(await waitInVain(once, plant)).toEqual([
+      25,
+      expect.objectContaining({ reason: 'EngineUnavailable' }),
+    ]);
+  });
+
+  test('that is answered in the end leaves no ping behind', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const connection = createDockerConnection('unix:///nowhere/docker.sock', never);
+    const slow = (): Promise<string> =>
+      new Promise((resolve) => void setTimeout(() => resolve('here'), 12_000));
+    const answer = connection.ask(signal, slow, plant);
+    await vi.advanceTimersByTimeAsync(12_000);
+    expect([await answer, vi.getTimerCount()]).toEqual(['here', 0]);
+  });
+
+  test('to an engine whose socket has gone says so', async () => {
+    const gone = (): Promise<never> => Promise.reject(Object.assign(new Error('no'), { code: 'ENOENT' }));
+    expect(await waitInVain(gone, plant)).toEqual([10, expect.objectContaining(unavailable('no socket at'))]);
   });
 
   test('that is aborted ends at once with the reason of the signal', async () => {
@@ -87,5 +136,28 @@ describe('a question', () => {
   test('leaves an error that is neither an answer nor the connection’s as it is', async () => {
     const bug = new TypeError('a bug');
     await expect(ask(signal, () => Promise.reject(bug))).rejects.toBe(bug);
+  });
+});
+
+describe('a ping', () => {
+  test('is answered by whatever the engine says, and by whoever stands before it', async () => {
+    for (const status of [200, 403, 500]) {
+      const { dockerHost, requests } = await startStubEngine((_, response) =>
+        answerJson(response, { message: 'no' }, status),
+      );
+      await createDockerEngine({ dockerHost }).ping(signal);
+      expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual(['GET /version']);
+    }
+  });
+
+  test('that is not answered fails after 5 s', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const never = (): Promise<never> => new Promise(() => undefined);
+    const ended = createDockerConnection('unix:///nowhere/docker.sock', never)
+      .ping(signal)
+      .catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await ended).toMatchObject(unavailable('did not answer within 5 s'));
   });
 });

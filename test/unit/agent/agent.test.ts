@@ -368,6 +368,27 @@ describe('what goes wrong', () => {
     expect(phases()).toEqual({ camera: 'Pulled' });
   });
 
+  it('notices an engine that is away by a question about a registry, and logs in as soon as it is back', async () => {
+    const { engine, hub, desire, clock, phases } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    engine.isAway = true;
+    const office = { address: '10.0.0.9:5000', username: 'device', password: 'one' };
+    const plant = { address: ADDRESS, username: 'device', password: 'one' };
+    const settings = { retryInitialSeconds: 3600, retryMaxSeconds: 3600 };
+    await desire({ camera: `${ADDRESS}/acme/camera:1` }, settings, {
+      registryCredentials: { plant, office },
+    });
+    await clock.advance(2000);
+    expect(phases()).toEqual({ camera: 'Failed EngineUnavailable' });
+    expect(hub.reported['registries']).toMatchObject({ office: { reason: 'EngineUnavailable' } });
+    engine.isAway = false;
+    await clock.advance(7000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(hub.reported['registries']).toMatchObject({ office: { login: 'Succeeded' } });
+  });
+
   it('ends every pull in flight when one stalls, and pulls the others at once', async () => {
     const { engine, desire, clock, phases } = startStage();
     engine.serve(CAMERA);

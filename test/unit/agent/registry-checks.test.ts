@@ -81,4 +81,15 @@ describe('a check', () => {
     await stage.clock.advance(30_000);
     expect(await stage.call('CheckRegistry')).toMatchObject({ status: 503 });
   });
+
+  it('of an engine that has just gone says that, nothing about the registry, and has it noticed', async () => {
+    const stage = startStage();
+    await stage.desire({});
+    stage.engine.isAway = true;
+    expect(stage.agent.toOverview().engine.state).toBe('up');
+    const answer = stage.call('CheckRegistry');
+    await stage.clock.advance(2000);
+    expect(await answer).toMatchObject({ status: 503, payload: { reason: 'EngineUnavailable' } });
+    expect(stage.agent.toOverview().engine.state).toBe('down');
+  });
 });
