@@ -145,6 +145,7 @@ export function createAgent(deps: AgentDeps): Agent {
     book,
     tasks,
     toStatus,
+    toOverview: surroundings.toOverview,
     plans,
     transports,
     isEngineAway,

@@ -16,6 +16,7 @@ import type { Transports } from '#agent/transports';
 import { createRemovals } from '#agent/removals';
 import type { Tasks } from '#agent/tasks';
 import type { ImagePlans } from '#agent/image-plans';
+import { toAway } from '#contract/away';
 import { toCheckAnswer } from '#contract/check-answer';
 import { parseImages } from '#contract/desired-images';
 import { toRegistries } from '#contract/desired-registries';
@@ -35,6 +36,7 @@ import { toRemovals } from '#contract/removals';
 import { toWhole } from '#contract/reported';
 import { toPage } from '#contract/status-page';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
+import type { Overview } from '#core/overview';
 import { AgentError } from '#core/reason';
 import { findWanted } from '#core/removal';
 import type { Status } from '#core/status';
@@ -43,6 +45,7 @@ export interface MethodDeps {
   readonly book: Book;
   readonly tasks: Tasks;
   readonly toStatus: () => Status;
+  readonly toOverview: () => Overview;
   readonly isEngineAway: () => boolean;
   readonly engine: Engine;
   readonly observer: Observer;
@@ -78,11 +81,16 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     const { images: names, after } = parseGetStatus(payload);
     const unknown = findUnknown(names);
     if (unknown !== undefined) return notDesired(unknown);
-    const { head, registries, images } = toWhole(toStatus());
+    const overview = deps.toOverview();
+    const { head, registries, images } = toWhole(overview.status);
     const wanted = images.filter(([name]) => names?.includes(name) ?? true);
     return {
       status: 200,
-      payload: { ...head, ...toPage({ registries, images: wanted }, after, MAX_PAGE_BYTES) },
+      payload: {
+        ...head,
+        ...toAway(overview),
+        ...toPage({ registries, images: wanted }, after, MAX_PAGE_BYTES),
+      },
     };
   }
 
@@ -220,7 +228,11 @@ const stillDesired = (word: string, name: string): MethodAnswer =>
   );
 
 const engineAway = (): MethodAnswer =>
-  failure(503, 'EngineUnavailable', 'The Docker engine does not answer; see GetStatus.');
+  failure(
+    503,
+    'EngineUnavailable',
+    'The Docker engine does not answer; see GetStatus, or `status` at the device.',
+  );
 
 const failure = (status: number, reason: string, message: string): MethodAnswer => ({
   status,

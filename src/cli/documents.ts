@@ -8,6 +8,11 @@ export interface StatusDocument {
     readonly engine?: string;
     readonly platform?: string;
   };
+  /** Which neighbours do not answer; absent where both do. */
+  readonly away?: {
+    readonly engine?: Trouble & { readonly since: string };
+    readonly edgeHub?: { readonly since: string };
+  };
   readonly summary: {
     readonly ready: boolean;
     readonly desired: number;
@@ -22,7 +27,7 @@ export interface StatusDocument {
   readonly images: Readonly<Record<string, ImageEntry>>;
 }
 
-interface Trouble {
+export interface Trouble {
   readonly reason?: string;
   readonly message?: string;
   readonly advice?: string;

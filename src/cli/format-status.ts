@@ -1,5 +1,6 @@
 import { formatBytes, formatDuration } from '#core/format';
 import type { ImageEntry, RegistryEntry, StatusDocument } from '#cli/documents';
+import { formatTroubles } from '#cli/format-troubles';
 import { formatBar, formatTable } from '#cli/table';
 
 /** Where everything stands, for a terminal. @param nowMs - milliseconds since 1970, for how long it is to a retry */
@@ -7,7 +8,7 @@ export function formatStatus(status: StatusDocument, nowMs: number): string {
   const images = Object.entries(status.images);
   const registries = Object.entries(status.registries);
   const blocks = [
-    formatHead(status),
+    formatHead(status, nowMs),
     registries.length === 0
       ? ''
       : formatTable([
@@ -17,25 +18,38 @@ export function formatStatus(status: StatusDocument, nowMs: number): string {
     images.length === 0
       ? ''
       : formatTable([['IMAGE', 'STATE', '', 'REFERENCE'], ...images.map((entry) => toImageRow(...entry))]),
-    ...registries.flatMap(([name, entry]) => formatTrouble(name, entry)),
-    ...images
-      .filter(([, entry]) => !isOfRegistry(entry, status.registries))
-      .flatMap(([name, entry]) => formatTrouble(name, entry, toRetry(entry, nowMs))),
+    ...formatTroubles(status, nowMs),
     formatSummary(status.summary, nowMs),
   ];
   return blocks.filter((block) => block !== '').join('\n');
 }
 
-function formatHead({ agent, lastDesiredVersion, lastDesiredStatus }: StatusDocument): string {
+function formatHead(
+  { agent, away, lastDesiredVersion, lastDesiredStatus }: StatusDocument,
+  nowMs: number,
+): string {
   const parts = [
     `connected-registry-puller ${agent.version}`,
-    agent.engine === undefined
-      ? 'no engine yet'
-      : `Docker ${agent.engine} on ${agent.platform ?? 'an unknown platform'}`,
+    toEngine(agent, away),
     lastDesiredVersion === undefined ? 'no desired properties yet' : `desired version ${lastDesiredVersion}`,
   ];
+  const hub = away?.edgeHub;
+  const since = hub && formatDuration(nowMs - Date.parse(hub.since));
   const description = lastDesiredStatus?.description ?? '';
-  return `${parts.join(', ')}\n${description === '' ? '' : `Desired properties: ${description}\n`}`;
+  const lines = [
+    parts.join(', '),
+    since === undefined ? '' : `Not connected to edgeHub for ${since}: ${CUT_OFF}`,
+    description === '' ? '' : `Desired properties: ${description}`,
+  ];
+  return `${lines.filter((line) => line !== '').join('\n')}\n`;
+}
+
+const CUT_OFF =
+  'what was desired last goes on being pulled, and the cloud does not see this (iotedge list, iotedge logs edgeHub).';
+
+function toEngine({ engine, platform }: StatusDocument['agent'], away: StatusDocument['away']): string {
+  if (away?.engine !== undefined) return 'the engine does not answer';
+  return engine === undefined ? 'no engine yet' : `Docker ${engine} on ${platform ?? 'an unknown platform'}`;
 }
 
 const WAYS = { relay: 'through the relay', engine: 'by the engine' } as const;
@@ -62,39 +76,6 @@ function toImageRow(name: string, entry: ImageEntry): string[] {
     case 'Failed':
       return [name, phase, reason, image];
   }
-}
-
-function toRetry({ attempts = 0, retryAt }: ImageEntry, nowMs: number): string {
-  const parts = [
-    attempts > 1 ? `${attempts} attempts` : '',
-    retryAt === undefined ? '' : `next in ${formatDuration(Date.parse(retryAt) - nowMs)}`,
-  ].filter((part) => part !== '');
-  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-}
-
-/** Whether the registry's own trouble says it already: once, and not for each of its images. */
-const isOfRegistry = ({ reason, message }: ImageEntry, registries: StatusDocument['registries']): boolean =>
-  Object.values(registries).some(
-    (registry) => registry.reason === reason && registry.message === message && reason !== undefined,
-  );
-
-/** What is wrong and what to do; nothing for what merely waits its turn. */
-function formatTrouble(
-  name: string,
-  {
-    reason,
-    message,
-    advice,
-  }: { readonly reason?: string; readonly message?: string; readonly advice?: string },
-  retry = '',
-): string[] {
-  if (reason === undefined || reason === 'Queued') return [];
-  const lines = [
-    `${name}: ${reason}${retry}`,
-    ...(message ? [`  ${message}`] : []),
-    ...(advice ? [`  → ${advice}`] : []),
-  ];
-  return [`${lines.join('\n')}\n`];
 }
 
 function formatSummary(summary: StatusDocument['summary'], nowMs: number): string {

@@ -264,6 +264,31 @@ describe('methods', () => {
     expect(logs.join()).toMatch(/error a method ended in an unexpected error .*RemoveImages/);
   });
 
+  it('answer GetStatus with who is away, since when and why, and nothing of it where nobody is', async () => {
+    const { desire, call, engine, hub, clock } = startStage();
+    await desire({});
+    expect((await call('GetStatus')).payload).not.toHaveProperty('away');
+    engine.isAway = true;
+    engine.endEvents();
+    hub.disconnect();
+    await clock.advance(60_000);
+    expect((await call('GetStatus')).payload).toMatchObject({
+      away: {
+        engine: {
+          since: '2026-11-24T12:00:01Z',
+          reason: 'EngineUnavailable',
+          message: 'the engine is away',
+          advice: expect.stringContaining('GroupAdd'),
+        },
+        edgeHub: { since: '2026-11-24T12:00:01Z' },
+      },
+    });
+    expect((await call('PullImages')).payload).toEqual({
+      reason: 'EngineUnavailable',
+      message: 'The Docker engine does not answer; see GetStatus, or `status` at the device.',
+    });
+  });
+
   it('answer GetStatus in pages of less than 100 KB, in whatever script names are written', async () => {
     const { desire, call } = startStage();
     const written = '\u8aad'.repeat(250);

@@ -159,3 +159,61 @@ it('a failed login is told once, and not for each image of its registry', () => 
   const text = formatStatus({ ...STATUS, images: { one: entry, two: entry } }, NOW_MS);
   expect(text.split(message)).toHaveLength(2);
 });
+
+/** Images that failed alike, or nearly. */
+const toFailed = (count: number, toEntry: (index: number) => object): StatusDocument['images'] =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [
+      `image${index + 100}`,
+      { image: `127.0.0.1:8000/app${index}:1`, phase: 'Failed', ...toEntry(index) } as const,
+    ]),
+  );
+
+/** All blocks after the tables. */
+const toTroubles = (status: Partial<StatusDocument>): string[] =>
+  formatStatus({ ...STATUS, registries: {}, ...status }, NOW_MS)
+    .split('\n\n')
+    .slice(2, -1);
+
+it('what many images failed with is told once, with some of their names and the next attempt of any', () => {
+  const { reason, advice } = { reason: 'NotFound', advice: 'Check it.' };
+  const toRetryAt = (index: number): string => new Date(NOW_MS + 60_000 - index * 100).toISOString();
+  const failed = { reason, message: 'manifest unknown', advice, attempts: 3 };
+  const images = toFailed(300, (index) => ({ ...failed, retryAt: toRetryAt(index) }));
+  expect(toTroubles({ images })).toEqual([
+    `image100, image101, image102, image103, image104, image105, image106, image107 and 292 more: NotFound (next in 30 s)
+  manifest unknown
+  → Check it.`,
+  ]);
+  // What engines say of it mostly names the image, and is another for each.
+  const apart = toFailed(300, (index) => ({ ...failed, message: `app${index >> 1}: manifest unknown` }));
+  expect(toTroubles({ images: apart })).toEqual([
+    `image100, image101, image102, image103, image104, image105, image106, image107 and 292 more: NotFound
+  image100, image101: app0: manifest unknown
+  image102, image103: app1: manifest unknown
+  image104, image105: app2: manifest unknown
+  and 147 more (--json has them all)
+  → Check it.`,
+  ]);
+});
+
+it('an engine that does not answer is told as that, once, and edgeHub in one line', () => {
+  const message = 'Nobody listens at /var/run/docker.sock';
+  const { advice } = FAILURES.EngineUnavailable;
+  const down = { reason: 'EngineUnavailable', message, advice };
+  const { engine: _engine, platform: _platform, ...agent } = STATUS.agent;
+  const away = { engine: { since: '2026-11-25T17:32:42Z', ...down } };
+  const images = toFailed(300, () => down);
+  expect(toTroubles({ agent, away, images })).toEqual([
+    `Docker engine: EngineUnavailable (for 20 min)\n  ${message}\n  → ${advice}`,
+  ]);
+  expect(formatStatus({ ...STATUS, agent, away }, NOW_MS)).toMatch(
+    /^connected-registry-puller 0.1.0, the engine does not answer, desired version 6\nDesired/,
+  );
+  const edgeHub = { since: '2026-11-25T17:40:42Z' };
+  expect(formatStatus({ ...STATUS, away: { edgeHub } }, NOW_MS)).toMatch(
+    /^.*Docker 20.* version 6\nNot connected to edgeHub for 12 min: .*\nDesired/,
+  );
+  const [head, below] = formatStatus({ ...STATUS, agent, away: { ...away, edgeHub } }, NOW_MS).split('\n');
+  expect(readFileSync('docs/command-line.md', 'utf8')).toContain(`\`\`\`text\n${head}\n${below}\n\`\`\``);
+});
