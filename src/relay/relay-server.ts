@@ -39,7 +39,7 @@ const LIMITS = {
 export function createRelayServer({ port, listPlaces, face, clock, log }: RelayServerOptions): RelayServer {
   let standing: RelayStanding = {
     kind: 'off',
-    why: port === undefined ? 'it is switched off (RELAY_PORT)' : 'it does not listen yet',
+    why: port === undefined ? 'RELAY_PORT is 0' : 'it does not listen yet',
   };
   const connections = new Set<Socket>();
 

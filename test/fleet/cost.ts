@@ -98,11 +98,11 @@ export function formatCostTable({ idle, usual, quiet }: FleetCosts): string {
     ['twin reads a second without a rollout', (devices) => formatRate((devices * idle.reads) / DAY_SECONDS)],
     ['twin updates a second without one', (devices) => formatRate((devices * idle.updates) / DAY_SECONDS)],
     [
-      'twin updates a second, all told at once',
+      'twin updates a second, if all get their desired properties in the same moment',
       (devices) => formatRate((devices * usual.updates) / usual.durationSeconds),
     ],
     [
-      'twin reads a second as their timers come round the first time',
+      'twin reads a second half an hour after that, when all fetch their twins together',
       (devices) => formatRate(devices / toSpreadSeconds(REFETCH_MS)),
     ],
     ['least time for all, S1 or S2', (devices) => formatTime(toLeastSeconds(usual, S2, devices))],
@@ -125,7 +125,7 @@ export function formatCounted({ idle, usual, quiet }: FleetCosts): string {
     `${usual.updates} reports of a module reach IoT Hub in the ${usual.durationSeconds} s of its rollout,`,
     `${quiet.updates} with \`reportIntervalSeconds\` 60; each is charged as one message. A day without a rollout is`,
     `${idle.updates} reports and ${idle.reads} reads. So at most ${formatCount(toMostAtOnce(usual, S1))} devices`,
-    `(${formatCount(toMostAtOnce(quiet, S1))}) may be in the middle of their rollout at once on S1 and S2, and`,
+    `(${formatCount(toMostAtOnce(quiet, S1))} with \`reportIntervalSeconds\` 60) may be in the middle of their rollout at once on S1 and S2, and`,
     `${formatCount(toMostAtOnce(usual, toS3(1)))} (${formatCount(toMostAtOnce(quiet, toS3(1)))}) for each unit of S3.`,
   ].join(' ');
 }
