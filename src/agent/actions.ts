@@ -99,6 +99,7 @@ export function createActions(deps: ActionDeps): Actions {
     const record = deps.book.images.get(name);
     if (spec === undefined || record === undefined) return;
     const { key } = record;
+    const begun = outcomes.toBeginning(deps.book, name);
     if (record.attempts + record.checkFailures > 0) tally.count('retries_total', { action: 'check' });
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
     const access = book.toAccess(deps.book, spec);
@@ -106,7 +107,11 @@ export function createActions(deps: ActionDeps): Actions {
     try {
       const manifest = await transports.fetchManifest(spec.reference, access, stopped.signal);
       if (isCurrent())
-        outcomes.takeManifest(deps.book, name, manifest, { ...toMoment(), engine: observer.info?.platform });
+        outcomes.takeManifest(deps.book, name, manifest, {
+          ...toMoment(),
+          begun,
+          engine: observer.info?.platform,
+        });
     } catch (error) {
       const failure = AgentError.of(error);
       if (!isCurrent() || outcomes.isRefusalOutdated(deps.book, name, failure, credential)) return;
@@ -114,13 +119,14 @@ export function createActions(deps: ActionDeps): Actions {
       const fields = { image: name, reason: failure.reason, error: failure.message };
       if (checkFailures > 0 || known !== undefined) log.debug(fields, 'tag not compared again');
       else log.info(fields, 'tag not compared with the registry; what is here stays, and it is asked again');
-      outcomes.takeCheckFailed(deps.book, name, failure, toMoment());
+      outcomes.takeCheckFailed(deps.book, name, failure, { ...toMoment(), begun });
     }
   }
 
   async function measure(name: string): Promise<void> {
     const spec = book.toSpec(deps.book, name);
-    const key = deps.book.images.get(name)?.key;
+    const begun = outcomes.toBeginning(deps.book, name);
+    const key = begun.record?.key;
     if (spec === undefined) return;
     const access = book.toAccess(deps.book, spec);
     const isCurrent = (): boolean => deps.book.images.get(name)?.key === key && !stopped.signal.aborted;
@@ -138,12 +144,13 @@ export function createActions(deps: ActionDeps): Actions {
       const { reason, message } = failure;
       tally.count('pulls_total', { result: 'failed' });
       tally.count('pull_failures_total', { reason });
-      outcomes.takeFailed(deps.book, name, failure, toMoment());
+      outcomes.takeFailed(deps.book, name, failure, { ...toMoment(), begun });
       log.debug({ image: name, reason, error: message }, 'not known what the image holds; will ask again');
     }
   }
 
   async function tag(name: string, id: string, targets: ImageSpec['tagAs']): Promise<void> {
+    const begun = outcomes.toBeginning(deps.book, name);
     try {
       for (const target of targets) {
         await engine.tag(id, target, stopped.signal);
@@ -152,7 +159,8 @@ export function createActions(deps: ActionDeps): Actions {
       }
       await requireTags(id, targets);
     } catch (error) {
-      if (!stopped.signal.aborted) outcomes.takeFailed(deps.book, name, AgentError.of(error), toMoment());
+      if (stopped.signal.aborted) return;
+      outcomes.takeFailed(deps.book, name, AgentError.of(error), { ...toMoment(), begun });
     } finally {
       observer.change();
     }

@@ -18,7 +18,10 @@ export interface Book {
   desired: DesiredState | undefined;
   /** Counts the changes of the desired properties. */
   generation: number;
+  /** Of the desired images without fault. */
   readonly images: Map<string, ImageRecord>;
+  /** Of those whose entry is at fault now: they count again when it is mended. */
+  readonly shelved: Map<string, ImageRecord>;
   readonly registries: Map<string, RegistryRecord>;
   /** References that this module pulled or tagged, and the name that each was listed under. */
   readonly owned: Map<string, string>;
@@ -42,6 +45,7 @@ export function createBook(): Book {
     desired: undefined,
     generation: 0,
     images: new Map(),
+    shelved: new Map(),
     registries: new Map(),
     owned: new Map(),
     unclearSinceMs: new Map(),
@@ -66,18 +70,19 @@ export function takeDesired(book: Book, desired: DesiredState, nowMs: number, is
     book.times.clear();
   }
   const images = new Map<string, ImageRecord>();
+  const shelved = new Map<string, ImageRecord>();
   const latestMs = nowMs + desired.settings.retryMaxSeconds * 1000;
   for (const image of desired.images.values()) {
-    const before = book.images.get(image.name);
+    const before = book.images.get(image.name) ?? book.shelved.get(image.name);
     if (image.kind === 'fault') {
-      // What is known of it counts again when the fault is mended.
-      if (before !== undefined) images.set(image.name, before);
+      if (before !== undefined) shelved.set(image.name, record.settled(before, false));
       continue;
     }
     const kept = record.toRecord(before, image.spec, isChanged);
     images.set(image.name, record.retriedBy(kept, latestMs));
   }
   replaceAll(book.images, images);
+  replaceAll(book.shelved, shelved);
   for (const [name, { key }] of book.contents) if (images.get(name)?.key !== key) book.contents.delete(name);
   const registries = new Map<string, RegistryRecord>();
   for (const [name, registry] of desired.registries) {

@@ -111,9 +111,10 @@ export function createHerald(deps: HeraldDeps): Herald {
       journal.plan(plan, (name) => (book.images.get(name)?.attempts ?? 0) > 0);
     },
     shift(byMs) {
-      told = shiftTold(told, byMs);
-      heard = shiftTold(heard, byMs);
-      journal.shift(byMs);
+      const nowMs = clock.nowMs();
+      told = shiftTold(told, byMs, nowMs);
+      heard = shiftTold(heard, byMs, nowMs);
+      journal.shift(byMs, nowMs);
     },
     look() {
       const scene = toNewsScene(book, outlook, takeRollout(), clock.nowMs());

@@ -17,8 +17,8 @@ import type { Standing } from '#core/world';
 export interface Journal {
   /** What begins now, and what waits. */
   plan(plan: Plan, isRetry: (name: string) => boolean): void;
-  /** The machine's clock was set. */
-  shift(byMs: number): void;
+  /** The machine's clock was set to `nowMs`. */
+  shift(byMs: number, nowMs: number): void;
   /** An image that was there is gone. */
   evicted(name: string, image: string): void;
   /** How everything stands after a pass. */
@@ -54,8 +54,8 @@ export function createJournal(log: Log): Journal {
         'plan',
       );
     },
-    shift(byMs) {
-      told = shiftTold(told, byMs);
+    shift(byMs, nowMs) {
+      told = shiftTold(told, byMs, nowMs);
     },
     evicted(name, image) {
       told = withoutReady(told);

@@ -101,7 +101,9 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
       ownedAs: Object.fromEntries(book.owned),
       claimed: Object.fromEntries([...book.inherited, ...book.claimed]),
       heard: herald.heard,
-      images: Object.fromEntries([...book.images].map(([name, record]) => [name, toRemembered(record)])),
+      images: Object.fromEntries(
+        [...book.shelved, ...book.images].map(([name, record]) => [name, toRemembered(record)]),
+      ),
     };
   }
 

@@ -1,4 +1,4 @@
-import { cancel, demand, demandLogin, toSpec } from '#agent/book';
+import { cancel, demand, demandLogin } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type {
@@ -116,7 +116,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
         ([name, { phase, reason }]) => candidates.has(name) && phase !== 'Pulled' && reason !== 'Cancelled',
       )
       .map(([name]) => name)
-      .filter((name) => toSpec(book, name) !== undefined);
+      .filter((name) => book.images.has(name));
     cancel(book, cancelled);
     ring();
     return { status: 200, payload: { cancelled } };

@@ -147,6 +147,7 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
       const tagged = formatTagged(reference);
       const image: ListedImage = {
         id,
+        platforms: [platform],
         sizeBytes,
         tags: tagged === undefined ? [] : [tagged],
         digests: hasDigest ? [`${formatRepository(reference)}@${digest}`] : [],

@@ -3,7 +3,7 @@ import type { Book } from '#agent/book';
 import type { PulledImage, RemoteManifest } from '#agent/ports';
 import type { Credential, ImageSpec } from '#core/desired-state';
 import * as record from '#core/image-record';
-import type { ImageRecord, Moment } from '#core/image-record';
+import type { Failure, ImageRecord, Moment } from '#core/image-record';
 import { isPlatformMatch } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { FAILURES } from '#core/reason';
@@ -33,12 +33,12 @@ const SILENT: ReadonlySet<FailureReason> = new Set([
   'EngineUnavailable',
 ]);
 
-/** A pull ended well. `begun`: the record when it began. */
+/** A pull ended well. */
 export function takePulled(
   book: Book,
   name: string,
   pulled: PulledImage & { readonly transport: Transport },
-  { begun, ...moment }: Moment & { readonly begun: ImageRecord | undefined },
+  { begun, ...moment }: Ending,
 ): void {
   const spec = toSpec(book, name);
   const before = book.images.get(name);
@@ -46,11 +46,30 @@ export function takePulled(
   book.stalledAddresses.delete(spec.reference.registry);
   takeHeard(book, spec.reference.registry);
   book.contents.delete(name);
-  book.images.set(name, record.pulled(before, pulled, moment, begun));
+  book.images.set(
+    name,
+    record.pulled(before, pulled, { ...moment, generation: begun.generation }, begun.record),
+  );
 }
 
+/** When an attempt began: what was asked for since is still to be done, whatever becomes of it. */
+export interface Beginning {
+  readonly record: ImageRecord | undefined;
+  /** Of the desired properties. */
+  readonly generation: number;
+}
+
+/** A moment at which an attempt ends. */
+export type Ending = Moment & { readonly begun: Beginning };
+
+/** An attempt begins. */
+export const toBeginning = ({ images, generation }: Book, name: string): Beginning => ({
+  record: images.get(name),
+  generation,
+});
+
 /** A pull was ended by the agent. */
-export function takeCancelled(book: Book, name: string, cause: CancelCause, moment: Moment): void {
+export function takeCancelled(book: Book, name: string, cause: CancelCause, ending: Ending): void {
   const before = book.images.get(name);
   const spec = toSpec(book, name);
   if (before === undefined || spec === undefined) return;
@@ -59,22 +78,32 @@ export function takeCancelled(book: Book, name: string, cause: CancelCause, mome
   if (isCancelled(before)) return;
   if (cause === 'Stalled') {
     const message = `No progress for ${settings?.stallTimeoutSeconds ?? 0} s (stallTimeoutSeconds).`;
-    book.images.set(name, record.failed(before, { reason: 'Stalled', message }, moment));
+    fail(book, name, { reason: 'Stalled', message }, ending);
   } else if (cause === 'TimedOut') {
     const message = `Not done after ${settings?.pullTimeoutSeconds ?? 0} s (pullTimeoutSeconds).`;
-    book.images.set(name, record.failed(before, { reason: 'TimedOut', message }, moment));
+    fail(book, name, { reason: 'TimedOut', message }, ending);
   }
 }
 
+/** An attempt failed; where something was asked for since it began, that is tried at once. */
+function fail(book: Book, name: string, failure: Omit<Failure, 'retryAtMs'>, ending: Ending): void {
+  const before = book.images.get(name);
+  if (before === undefined) return;
+  const { begun } = ending;
+  const isOvertaken = before.demand !== begun.record?.demand || book.generation !== begun.generation;
+  const isRetried = FAILURES[failure.reason].retry !== 'never';
+  const after = isOvertaken
+    ? record.failedBefore(before, failure, ending)
+    : record.failed(before, failure, ending, isRetried);
+  book.images.set(name, after);
+}
+
 /** A pull, a check of an absent image, or a tagging failed. */
-export function takeFailed(book: Book, name: string, error: AgentError, moment: Moment): void {
+export function takeFailed(book: Book, name: string, error: AgentError, ending: Ending): void {
   const before = book.images.get(name);
   if (before === undefined) return;
   const { reason, message } = error;
-  if (!isCancelled(before)) {
-    const isRetried = FAILURES[reason].retry !== 'never';
-    book.images.set(name, record.failed(before, { reason, message }, moment, isRetried));
-  }
+  if (!isCancelled(before)) fail(book, name, { reason, message }, ending);
   takeWord(book, name, reason);
   suspect(book, name, reason);
 }
@@ -84,16 +113,17 @@ export function takeManifest(
   book: Book,
   name: string,
   { digest, platforms }: RemoteManifest,
-  moment: Moment & { readonly engine: Platform | undefined },
+  ending: Ending & { readonly engine: Platform | undefined },
 ): void {
-  const { engine } = moment;
+  const { engine, begun } = ending;
+  const moment = { ...ending, generation: begun.generation };
   const before = book.images.get(name);
   const spec = toSpec(book, name);
   if (before === undefined || spec === undefined) return;
   takeHeard(book, spec.reference.registry);
   if (isCancelled(before)) return;
   if (before.failure === undefined) {
-    book.images.set(name, record.checked(before, digest, moment));
+    book.images.set(name, record.checked(before, digest, moment, begun.record));
     return;
   }
   const { reason, message } = before.failure;
@@ -104,19 +134,23 @@ export function takeManifest(
     !platforms.some((platform) => isPlatformMatch(platform, engine, spec.platform));
   book.images.set(
     name,
-    isStillForeign ? record.failed(before, { reason, message }, moment) : record.cleared(before),
+    isStillForeign ? record.failed(before, { reason, message }, ending) : record.cleared(before),
   );
 }
 
 /** The registry could not say which digest it serves. */
-export function takeCheckFailed(book: Book, name: string, error: AgentError, moment: Moment): void {
+export function takeCheckFailed(book: Book, name: string, error: AgentError, ending: Ending): void {
   const before = book.images.get(name);
   if (before === undefined) return;
   if (before.failure !== undefined) {
-    takeFailed(book, name, error, moment);
+    takeFailed(book, name, error, ending);
     return;
   }
-  book.images.set(name, record.checkFailed(before, moment));
+  const { begun } = ending;
+  book.images.set(
+    name,
+    record.checkFailed(before, { ...ending, generation: begun.generation }, begun.record),
+  );
   takeWord(book, name, error.reason);
   suspect(book, name, error.reason);
 }

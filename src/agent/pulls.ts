@@ -1,5 +1,6 @@
 import * as book from '#agent/book';
 import * as outcomes from '#agent/outcomes';
+import type { Beginning } from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
 import type { Measures } from '#agent/measures';
 import { own } from '#agent/ownership';
@@ -34,6 +35,13 @@ const toBytes = ({ progress }: Pull): number => sumBytes([progress]).downloadedB
 
 export interface PullDeps extends ActionDeps {
   readonly measures: Measures;
+}
+
+/** A pull that ended. */
+interface Attempt {
+  readonly pull: Pull;
+  readonly begun: Beginning;
+  readonly access: RegistryAccess;
 }
 
 /** Makes the table, empty. */
@@ -82,8 +90,7 @@ export function createPullTable({
   async function start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void> {
     const { registry } = spec.reference;
     const pull = createFor(name, spec);
-    const { generation } = state;
-    const begun = state.images.get(name);
+    const begun = outcomes.toBeginning(state, name);
     const reference = formatReference(spec.reference);
     // Until when others wait for the first answer decides when to look again.
     if (book.takeAsked(state, registry, toMoment())) ring();
@@ -119,7 +126,7 @@ export function createPullTable({
       const references = [...names, `${formatRepository(spec.reference)}@${pulled.digest}`];
       if (!pulled.wasPresent) own(state, name, references);
       if (isCurrent(name, pull)) {
-        outcomes.takePulled(state, name, pulled, { ...toMoment(), generation, begun });
+        outcomes.takePulled(state, name, pulled, { ...toMoment(), begun });
       }
       const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
       const { digest, sizeBytes, wasPresent, transport } = pulled;
@@ -136,7 +143,7 @@ export function createPullTable({
         'image pulled',
       );
     } catch (error) {
-      takeFailure(name, pull, access, error);
+      takeFailure(name, { pull, begun, access }, error);
     } finally {
       for (const brought of toNames(spec)) state.claimed.delete(brought);
       running.delete(name);
@@ -175,13 +182,13 @@ export function createPullTable({
     if (reason !== undefined) tally.count('pull_failures_total', { reason });
   }
 
-  function takeFailure(name: string, pull: Pull, { credential }: RegistryAccess, error: unknown): void {
+  function takeFailure(name: string, { pull, begun, access: { credential } }: Attempt, error: unknown): void {
     const reference = formatReference(pull.reference);
     if (error instanceof PullCancelled) {
       const { cancelCause: cause } = error;
       countEnd(cause === 'Stalled' || cause === 'TimedOut' ? cause : undefined);
       log.info({ image: name, reference, cause }, 'pull cancelled');
-      if (isCurrent(name, pull)) outcomes.takeCancelled(state, name, cause, toMoment());
+      if (isCurrent(name, pull)) outcomes.takeCancelled(state, name, cause, { ...toMoment(), begun });
       return;
     }
     const failure = AgentError.of(error);
@@ -192,7 +199,7 @@ export function createPullTable({
     }
     countEnd(failure.reason);
     herald.attempted(toBytes(pull), true);
-    if (isCurrent(name, pull)) outcomes.takeFailed(state, name, failure, toMoment());
+    if (isCurrent(name, pull)) outcomes.takeFailed(state, name, failure, { ...toMoment(), begun });
     const attempts = state.images.get(name)?.attempts;
     const { reason, message } = failure;
     log.debug({ image: name, reference, reason, error: message, attempts }, 'pull attempt failed');

@@ -1,4 +1,3 @@
-import { toSpec } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { Relay } from '#agent/relay-port';
 import type { Settings } from '#core/desired-state';
@@ -15,7 +14,7 @@ export interface RelayKeeper {
 
 export interface RelayKeeperDeps {
   readonly relay: Relay | undefined;
-  readonly book: Book;
+  readonly book: Pick<Book, 'contents' | 'images'>;
   readonly setMinFreeBytes: ((sizeBytes: number) => void) | undefined;
 }
 
@@ -49,19 +48,15 @@ export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperD
   };
 }
 
-/**
- * Digests of all that is yet to be fetched; undefined where that is not known of every image that is not here. What came
- * for an entry that is at fault now waits for it to be mended.
- */
+/** Digests of all that is yet to be fetched; undefined where that is not known of every image that is not here. */
 function toNeededDigests(
-  book: Book,
+  { contents, images }: RelayKeeperDeps['book'],
   standings: ReadonlyMap<string, Standing>,
 ): ReadonlySet<string> | undefined {
   const needed = new Set<string>();
-  for (const name of book.images.keys()) {
+  for (const name of images.keys()) {
     if (standings.get(name)?.phase === 'Pulled') continue;
-    const known = book.contents.get(name);
-    if (known === undefined && toSpec(book, name) === undefined) continue;
+    const known = contents.get(name);
     if (known === undefined) return undefined;
     for (const digest of toDigests(known)) needed.add(digest);
   }

@@ -1,4 +1,4 @@
-import type { ImageEntry, StatusDocument } from '#cli/documents';
+import type { ImageEntry, RegistryEntry, StatusDocument } from '#cli/documents';
 import { formatStatus } from '#cli/format-status';
 import { ask, EXIT } from '#cli/session';
 import type { Session } from '#cli/session';
@@ -11,6 +11,7 @@ const CLEAR_SCREEN = '\u001B[H\u001B[J';
 /** All pages of `GetStatus`, of all images or the named ones. */
 export async function fetchStatus(session: Session, names?: readonly string[]): Promise<StatusDocument> {
   const images: Record<string, ImageEntry> = {};
+  const registries: Record<string, RegistryEntry> = {};
   const wanted = names === undefined ? {} : { images: names };
   for (let after = ''; ;) {
     const { next, ...page } = await ask<StatusDocument & { readonly next?: string }>(session, 'GetStatus', {
@@ -18,7 +19,8 @@ export async function fetchStatus(session: Session, names?: readonly string[]): 
       after,
     });
     Object.assign(images, page.images);
-    if (next === undefined) return { ...page, images };
+    Object.assign(registries, page.registries);
+    if (next === undefined) return { ...page, registries, images };
     after = next;
   }
 }

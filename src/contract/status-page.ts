@@ -27,7 +27,9 @@ const MAX_REGISTRIES_BYTES = 45_000;
 export function toPage({ registries, images }: Paged, after = '', maxBytes: number): StatusPage {
   const sizeBytes = toJsonBytes(Object.fromEntries(registries));
   if (sizeBytes <= MAX_REGISTRIES_BYTES) {
-    const page = takeWithin(toFollowing(images, after), maxBytes - sizeBytes);
+    // They may have been more on the page before.
+    const isFirst = after.startsWith(REGISTRY);
+    const page = takeWithin(isFirst ? images : toFollowing(images, after), maxBytes - sizeBytes);
     return {
       registries: Object.fromEntries(registries),
       images: Object.fromEntries(page.taken),

@@ -65,6 +65,9 @@ export interface ImageRecord {
   readonly notBeforeMs?: number;
 }
 
+/** The record when an attempt began: what was asked for since is no part of it, for the tag may have moved. */
+export type Begun = Pick<ImageRecord, 'demand' | 'pullRequest'>;
+
 /** By what an image in the engine is known: the registry's digest, or else the engine's id. */
 export type SeenAs = Pick<NonNullable<ImageRecord['seen']>, 'digest' | 'id'>;
 
@@ -92,7 +95,7 @@ export function toRecord(before: ImageRecord | undefined, spec: ImageSpec, isCha
   const request = spec.pullRequest === undefined ? {} : { pullRequest: spec.pullRequest };
   const isRequested =
     before !== undefined && spec.pullRequest !== undefined && spec.pullRequest !== before.pullRequest;
-  const asked: Partial<ImageRecord> = isRequested ? { isRequested: true } : {};
+  const asked: Partial<ImageRecord> = isRequested || before?.isRequested ? { isRequested: true } : {};
   if (before === undefined || before.key !== key) {
     return { key, ...request, ...asked, attempts: 0, checkedGeneration: -1, checkFailures: 0, evictions: 0 };
   }
@@ -120,16 +123,12 @@ export function cancelled(record: ImageRecord): ImageRecord {
   return { ...rest, failure };
 }
 
-/**
- * A pull brought the image.
- *
- * @param begun - the record when it began: what was asked for since is still to be done, for the tag may have moved
- */
+/** A pull brought the image. */
 export function pulled(
   record: ImageRecord,
   { id, digest, transport }: PulledAs,
   moment: Moment,
-  begun: Pick<ImageRecord, 'demand' | 'pullRequest'> = record,
+  begun: Begun = record,
 ): ImageRecord {
   const answered = record.demand === begun.demand ? settled(record, true) : record;
   const { failure: _failure, notBeforeMs: _notBeforeMs, isRequested, ...rest } = answered;
@@ -160,6 +159,21 @@ export function failed(
   };
 }
 
+/** An attempt failed that began before something else was asked for: that is tried at once. */
+export function failedBefore(
+  record: ImageRecord,
+  failure: Omit<Failure, 'retryAtMs'>,
+  moment: Moment,
+): ImageRecord {
+  const { demand } = record;
+  const after = failed(record, failure, moment);
+  return {
+    ...after,
+    ...(demand === undefined ? {} : { demand }),
+    failure: { ...failure, retryAtMs: moment.nowMs },
+  };
+}
+
 /** The way is clear again (another password is accepted, the manifest is there): tried at once, `attempts` kept. */
 export function cleared(record: ImageRecord): ImageRecord {
   const { failure: _failure, ...rest } = record;
@@ -167,16 +181,21 @@ export function cleared(record: ImageRecord): ImageRecord {
 }
 
 /** The registry was asked for the tag of an image that the engine has. */
-export function checked(record: ImageRecord, digest: string, moment: Moment): ImageRecord {
-  const isUnmoved = record.seen?.digest === digest;
-  return { ...(isUnmoved ? settled(record, true) : record), ...checkedNow(digest, moment) };
+export function checked(
+  record: ImageRecord,
+  digest: string,
+  moment: Moment,
+  begun: Begun = record,
+): ImageRecord {
+  const isAnswer = record.seen?.digest === digest && record.demand === begun.demand;
+  return { ...(isAnswer ? settled(record, true) : record), ...checkedNow(digest, moment) };
 }
 
 /** The registry could not be asked: what the engine has stays good, and it is asked again after a backoff. */
-export function checkFailed(record: ImageRecord, moment: Moment): ImageRecord {
+export function checkFailed(record: ImageRecord, moment: Moment, begun: Begun = record): ImageRecord {
   const checkFailures = record.checkFailures + 1;
   return {
-    ...settled(record, false),
+    ...(record.demand === begun.demand ? settled(record, false) : record),
     checkedGeneration: moment.generation,
     checkFailures,
     nextCheckAtMs: moment.nowMs + backoffMs(checkFailures, moment.policy, moment.random),

@@ -98,7 +98,7 @@ function judgePresent(
     return judgement;
   }
   const gate = toGate(spec, world);
-  if (gate.kind === 'failed') return { standing, isSettled: true };
+  if (gate.kind === 'failed') return { standing, isSettled: true, ...toUnmet(record, gate) };
   const dueMs = toCheckDueMs(record, world);
   const isSettled = record.demand === undefined && record.checkedGeneration === world.generation;
   if (dueMs === undefined || gate.kind === 'pending') return { standing, isSettled };
@@ -119,6 +119,9 @@ function judgeUntagged(
   { failure }: ImageRecord,
   world: World,
 ): Judgement {
+  if (failure !== undefined && failure.retryAtMs === undefined) {
+    return { standing: { phase: 'Failed', ...failure }, isSettled: true };
+  }
   if (failure?.retryAtMs !== undefined && failure.retryAtMs > world.nowMs) {
     return { standing: { phase: 'Failed', ...failure }, isSettled: false, wakeAtMs: failure.retryAtMs };
   }
@@ -136,7 +139,7 @@ function judgeAbsent(name: string, spec: ImageSpec, record: ImageRecord, world: 
     return { standing: { phase: 'Failed', ...failure }, isSettled: true };
   }
   const gate = toGate(spec, world);
-  if (gate.kind === 'failed') return { standing: gate.standing, isSettled: true };
+  if (gate.kind === 'failed') return { standing: gate.standing, isSettled: true, ...toUnmet(record, gate) };
   if (gate.kind === 'pending') {
     return { standing: waiting('Queued', `Waits for the login at ${gate.registry}.`), isSettled: false };
   }
@@ -241,9 +244,15 @@ const PULLABLE: Judgement = { standing: QUEUED, isSettled: false, want: { kind: 
 type Gate =
   | { readonly kind: 'open' }
   | { readonly kind: 'pending'; readonly registry: string }
-  | { readonly kind: 'failed'; readonly standing: Standing };
+  | { readonly kind: 'failed'; readonly standing: Standing; readonly isFinal: boolean };
 
 const OPEN: Gate = { kind: 'open' };
+
+/** A demand ends with the login that it waits for, or at once where none will be made. */
+const toUnmet = (
+  { demand }: ImageRecord,
+  { isFinal }: Extract<Gate, { kind: 'failed' }>,
+): Pick<Judgement, 'isDemandMet'> => (isFinal && demand !== undefined ? { isDemandMet: false } : {});
 
 /** Whether the image's registry lets anything through: one login stands for all its images. */
 function toGate(spec: ImageSpec, world: World): Gate {
@@ -253,7 +262,8 @@ function toGate(spec: ImageSpec, world: World): Gate {
   if (login.kind === 'failed') {
     const { reason, message, retryAtMs } = login;
     const retry = retryAtMs === undefined ? {} : { retryAtMs };
-    return { kind: 'failed', standing: { phase: 'Failed', reason, message, ...retry } };
+    const standing: Standing = { phase: 'Failed', reason, message, ...retry };
+    return { kind: 'failed', standing, isFinal: retryAtMs === undefined };
   }
   return toLoginDueMs(record) === 0 ? { kind: 'pending', registry: spec.registry } : OPEN;
 }

@@ -138,11 +138,17 @@ function choose<T>(
   ]);
 }
 
-/** The machine's clock was set: what began then began as long ago as before. */
-export function shiftTold(told: Told, byMs: number): Told {
-  const registries = Object.entries(told.registries).map(
-    ([name, registry]) => [name, { ...registry, sinceMs: registry.sinceMs + byMs }] as const,
-  );
+/**
+ * The machine's clock was set: what began by the clock as it was began as long ago as before. What is remembered of a time
+ * that this clock had not come to is of another one, which was right.
+ *
+ * @param nowMs - by the clock as it is now
+ */
+export function shiftTold(told: Told, byMs: number, nowMs: number): Told {
+  const registries = Object.entries(told.registries).map(([name, registry]) => {
+    const { sinceMs } = registry;
+    return [name, sinceMs > nowMs - byMs ? registry : { ...registry, sinceMs: sinceMs + byMs }] as const;
+  });
   return { ...told, registries: Object.fromEntries(registries) };
 }
 

@@ -69,7 +69,7 @@ export function withNames(index: ImageIndex, named: readonly ListedImage[]): Ima
 function giveNames(
   byName: Map<string, ListedImage>,
   nameless: Map<string, ListedImage>,
-  { tags, digests, ...image }: ListedImage,
+  { tags, digests, platforms = [], ...image }: ListedImage,
 ): void {
   const known = findById(image.id, { byName, nameless });
   const toHeld = (names: readonly string[] = []): string[] =>
@@ -77,6 +77,8 @@ function giveNames(
   const merged: ListedImage = {
     ...known,
     ...image,
+    // Where the listing tells, one image may hold several, and be given one more.
+    ...(known?.platforms === undefined ? {} : { platforms: [...known.platforms, ...platforms] }),
     tags: [...new Set([...toHeld(known?.tags), ...tags])],
     digests: [...new Set([...toHeld(known?.digests), ...digests])],
   };

@@ -81,3 +81,23 @@ describe('an image that was cancelled stays so until it is asked for', () => {
     expect((await call('CancelPulls')).payload).toEqual({ cancelled: [] });
   });
 });
+
+it('an image that was cancelled while its tagging failed is not tagged any more', async () => {
+  const engine = createFakeEngine();
+  engine.serve(CAMERA);
+  engine.pullsFinishAtOnce = true;
+  const { desire, call, clock, phases } = startStage({ engine });
+  let tags = 0;
+  engine.tag = async () => {
+    tags += 1;
+    throw new AgentError('Unknown', 'read-only file system');
+  };
+  await desire({ camera: { image: CAMERA, tagAs: ['contoso.azurecr.io/acme/camera:1'] } });
+  await clock.advance(5000);
+  expect(phases()).toEqual({ camera: 'Failed Unknown' });
+  const before = tags;
+  expect((await call('CancelPulls')).payload).toEqual({ cancelled: ['camera'] });
+  await clock.advance(60_000);
+  expect(tags).toBe(before);
+  expect(phases()).toEqual({ camera: 'Failed Cancelled' });
+});

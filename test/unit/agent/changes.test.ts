@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AgentError } from '#core/reason';
+import type { MethodAnswer } from '#agent/ports';
 import { createFakeEngine } from '#test/fakes/fake-engine';
 import { createFakeRelay } from '#test/fakes/fake-relay';
 import { createFakeSealer, createMemoryStore } from '#test/fakes/memory-store';
@@ -285,4 +286,139 @@ it('something is reported, however many registries are listed', async () => {
   await clock.advance(10_000);
   expect(hub.reported['lastDesiredVersion']).toBe(1);
   expect(Object.keys(Object(hub.reported['registries'])).length).toBeGreaterThan(100);
+});
+
+describe('what is asked for while a tag is compared is done after that', () => {
+  it.each<[string, (stage: Stage) => Promise<unknown>]>([
+    ['PullImages', ({ call }) => call('PullImages', { images: ['camera'] })],
+    [
+      'a change of the desired properties',
+      ({ desire }) => desire({ camera: { image: CAMERA, priority: 3 } }),
+    ],
+  ])('%s', async (_, ask) => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const stage = startStage({ engine });
+    await stage.desire({ camera: CAMERA });
+    const { fetchManifest } = engine;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let asked = 0;
+    engine.fetchManifest = async (...question) => {
+      const answer = await fetchManifest(...question);
+      if ((asked += 1) === 1) await promise;
+      return answer;
+    };
+    // The refresh is due, with its jitter.
+    await stage.clock.advance(3_600_000 * 0.95);
+    expect(asked).toBe(1);
+    engine.serve(CAMERA, { digest: MOVED, id: MOVED });
+    await ask(stage);
+    resolve();
+    await stage.clock.advance(60_000);
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest: MOVED });
+  });
+});
+
+describe('what is asked for while an image is pulled is done after that pull, though it fails', () => {
+  const settings = { retryInitialSeconds: 900, retryMaxSeconds: 900 };
+
+  it.each<[string, (stage: Stage) => Promise<unknown>]>([
+    ['PullImages', ({ call }) => call('PullImages', { force: true })],
+    [
+      'a change of the desired properties',
+      ({ desire }) => desire({ camera: { image: CAMERA, priority: 3 } }, settings),
+    ],
+  ])('%s', async (_, ask) => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    const stage = startStage({ engine });
+    await stage.desire({ camera: CAMERA }, settings);
+    const [pull] = engine.pulls;
+    await ask(stage);
+    pull?.fail(new AgentError('Corrupt', 'unexpected EOF'));
+    engine.pullsFinishAtOnce = true;
+    await stage.clock.advance(60_000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+  });
+});
+
+it('a pullRequest that waits for the window outlives a change of the tag', async () => {
+  const engine = createFakeEngine();
+  engine.put(CAMERA);
+  engine.put(`${ADDRESS}/acme/camera:2`);
+  engine.pullsFinishAtOnce = true;
+  const { desire, clock, phases } = startStage({ engine });
+  const settings = { pullWindow: { start: '22:00', end: '05:30', timeZone: 'UTC' } };
+  const entry = { image: CAMERA, pullPolicy: 'if-not-present', pullRequest: 1 };
+  await desire({ camera: entry }, settings);
+  await desire({ camera: { ...entry, pullRequest: 2 } }, settings);
+  expect(phases()).toEqual({ camera: 'Waiting OutsideWindow' });
+  await desire({ camera: { ...entry, image: `${ADDRESS}/acme/camera:2`, pullRequest: 2 } }, settings);
+  await clock.advance(24 * 3_600_000);
+  expect(engine.calls.filter((call) => call.startsWith('pull '))).toHaveLength(1);
+});
+
+describe('PullImages comes to its end', () => {
+  const statusOf = async ({ call }: Stage, { payload }: MethodAnswer): Promise<unknown> => {
+    const { correlationId } = Object(payload);
+    return Object((await call('GetTaskStatus', { correlationId })).payload).status;
+  };
+
+  it('where an entry that was well is at fault, and is not remembered when that is mended', async () => {
+    const { engine, desire, call, clock, entry, toPulls, ...stage } = await startPulled();
+    await desire({ camera: { ...entry, priority: 1000 } });
+    const answer = await call('PullImages', { force: true });
+    await clock.advance(60_000);
+    expect(await statusOf({ ...stage, engine, desire, call, clock }, answer)).toBe('Failed');
+    await desire({ camera: entry });
+    await clock.advance(60_000);
+    expect(toPulls()).toBe(1);
+  });
+
+  it('where the passwords are not known', async () => {
+    const sealer = createFakeSealer();
+    const memory = { store: createMemoryStore(), sealer };
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: CAMERA });
+    await first.clock.advance(5000);
+    await first.stop();
+    sealer.isAway = true;
+    engine.evict(CAMERA);
+    const second = startStage({ engine, memory });
+    second.hub.disconnect();
+    await second.clock.advance(20_000);
+    const answer = await second.call('PullImages');
+    await second.clock.advance(60_000);
+    expect(await statusOf(second, answer)).toBe('Failed');
+  });
+});
+
+it('an image of the containerd store that is given one more platform was not gone meanwhile', async () => {
+  const engine = createFakeEngine();
+  engine.serve(CAMERA);
+  engine.serve(GATE);
+  engine.put(CAMERA);
+  const held = ['arm64'];
+  const { listImages } = engine;
+  engine.listImages = async (signal) =>
+    (await listImages(signal)).map((image) => {
+      const architectures = image.tags.includes(CAMERA) ? [...held] : ['amd64'];
+      return { ...image, platforms: architectures.map((architecture) => ({ os: 'linux', architecture })) };
+    });
+  const { desire, clock, phases, image } = startStage({ engine, random: 0.5 });
+  await desire({ camera: CAMERA, gate: GATE });
+  const [camera] = engine.pulls;
+  camera?.layer('one', { kind: 'downloading', currentBytes: 1, totalBytes: 2 });
+  await clock.advance(5000);
+  engine.pulls.find(({ reference }) => reference === GATE)?.finish();
+  await clock.advance(500);
+  held.push('amd64');
+  camera?.finish();
+  await clock.advance(60_000);
+  expect(phases()).toEqual({ camera: 'Pulled', gate: 'Pulled' });
+  expect(image('camera')).not.toHaveProperty('evictions');
 });

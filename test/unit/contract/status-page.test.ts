@@ -49,3 +49,11 @@ it('an entry that is too long by itself stands on a page of its own', () => {
   const paged = { registries: [], images: [...toEntries('i', 1, 95_000), ...toEntries('j', 1, 5)] };
   expect(readAll(paged).map((page) => Object.keys(page.images))).toEqual([['i0000'], ['j0000']]);
 });
+
+it('images follow where registries became fewer between two pages', () => {
+  const images = toEntries('a', 600, 200);
+  const first = toPage({ registries: toEntries('r', 300, 256), images }, undefined, MAX_BYTES);
+  expect(first.next).toMatch(/^registry\//);
+  const second = toPage({ registries: toEntries('r', 3, 0), images }, first.next, MAX_BYTES);
+  expect(Object.keys(second.images)[0]).toBe('a0000');
+});

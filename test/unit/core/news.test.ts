@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findNews, NOTHING_TOLD, toHeard, withoutReady } from '#core/news';
+import { findNews, NOTHING_TOLD, shiftTold, toHeard, withoutReady } from '#core/news';
 import type { News, NewsImage, NewsRegistry, NewsScene, Told } from '#core/news';
 import type { FailureReason } from '#core/reason';
 
@@ -180,4 +180,14 @@ describe('what was heard', () => {
       registries: told.registries,
     });
   });
+});
+
+it('what failed is moved with the clock, unless it is remembered of a time that this clock had not come to', () => {
+  const toTold = (sinceMs: number): Told => ({
+    images: {},
+    registries: { plant: { address: 'plant:5000', reason: 'Unauthorized', sinceMs } },
+  });
+  expect(shiftTold(toTold(900), 5000, 6000)).toEqual(toTold(5900));
+  expect(shiftTold(toTold(5500), 5000, 6000)).toEqual(toTold(5500));
+  expect(shiftTold(toTold(5900), -5000, 1000)).toEqual(toTold(900));
 });
