@@ -73,7 +73,7 @@ test('all is well, with one password of two', async () => {
     'login password2 ok',
     'manifest ok',
   ]);
-  expect(JSON.stringify(answer)).toContain('--name device-token --password1');
+  expect(JSON.stringify(answer)).toContain('--token device-token … --rotate password');
   await expectDocumented('One password of two is wrong', answer);
 });
 
