@@ -1,6 +1,7 @@
 import { createActions } from '#agent/actions';
 import * as records from '#agent/book';
 import { createClockJumps } from '#agent/clock-jumps';
+import { endWork } from '#agent/ending';
 import { createHerald } from '#agent/herald';
 import { createImagePlans } from '#agent/image-plans';
 import { createIntake } from '#agent/intake';
@@ -77,7 +78,6 @@ const ENGINE_RETRY_MS = 5000;
 const ENGINE_GRACE_MS = 1000;
 /** A look that was overtaken by a change of our own is taken again. */
 const STALE_RETRY_MS = 10;
-const LAST_REPORT_MS = 3000;
 /** So long a start waits for edgeHub before it takes what it remembers: mostly edgeHub is there, and knows better. */
 const RECALL_AFTER_MS = 5000;
 
@@ -241,10 +241,9 @@ export function createAgent(deps: AgentDeps): Agent {
     return Math.min(wakeAtMs, clock.nowMs() + idleMs);
   }
 
-  async function stop(): Promise<void> {
+  async function stopActions(): Promise<void> {
     await actions.stop();
     takeEnd(outlook);
-    await reporter.flush(AbortSignal.timeout(LAST_REPORT_MS));
   }
 
   return {
@@ -257,13 +256,12 @@ export function createAgent(deps: AgentDeps): Agent {
       const recalled = await remembrance?.recall();
       if (recalled !== undefined) intake.expect(recalled);
       const beside = new AbortController();
-      const work = [reporter.run(beside.signal), herald.run(beside.signal), remembrance?.run(beside.signal)];
+      const remembering = remembrance?.run(beside.signal) ?? Promise.resolve();
+      const work = Promise.all([reporter.run(beside.signal), herald.run(beside.signal), remembering]);
       const rounds = { clock, wake, pace, pulse, jumps, log, relist: observer.invalidate, pass };
       await Promise.all([loop(rounds, signal), observer.follow(pace.ring, signal)]);
       beside.abort();
-      await Promise.all([...work, stop()]);
-      // What became of the pulls that were ended is known only now.
-      await remember();
+      await endWork({ clock, stopActions, flush: reporter.flush, remember }, work);
     },
   };
 }

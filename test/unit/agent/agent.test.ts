@@ -601,6 +601,22 @@ describe('the end', () => {
     expect(phases()).toEqual({ camera: 'Waiting Queued' });
   });
 
+  it('comes within 6 s though edgeHub has fallen silent with a report on its way', async () => {
+    const { engine, hub, clock, desire, stop } = startStage();
+    engine.serve(CAMERA);
+    await desire({});
+    hub.report = () => new Promise(() => undefined);
+    await desire({ camera: 'acme/camera:1' });
+    await clock.advance(2000);
+    expect(engine.pulls).toHaveLength(1);
+    let hasEnded = false;
+    const stopped = stop().then(() => (hasEnded = true));
+    await clock.advance(6000);
+    await clock.settle();
+    expect(hasEnded).toBe(true);
+    await stopped;
+  });
+
   it('carries over from the twin what it reported before a restart', async () => {
     const { engine, desire, hub, image } = startStage();
     const { digest } = engine.put(CAMERA).digests[0] === undefined ? { digest: '' } : engine.serve(CAMERA);

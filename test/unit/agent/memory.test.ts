@@ -163,7 +163,10 @@ describe('what is remembered', () => {
     expect(saved.map(toClaims).filter((claims) => claims > 0)).toEqual([1, 2]);
   });
 
-  it('claims nothing of a pull that was ended with the module', async () => {
+  it.each([
+    ['answers', false],
+    ['has fallen silent', true],
+  ])('claims nothing of a pull that was ended with the module, where edgeHub %s', async (_how, isSilent) => {
     const store = createMemoryStore();
     const engine = createFakeEngine();
     engine.serve(CAMERA);
@@ -181,11 +184,16 @@ describe('what is remembered', () => {
     await stage.desire({ camera: 'acme/camera:1' });
     expect(stage.phases()).toEqual({ camera: 'Pulling' });
     expect(JSON.parse(store.text)).toMatchObject({ claimed: { [CAMERA]: { name: 'camera' } } });
+    if (isSilent) {
+      stage.hub.report = () => new Promise(() => undefined);
+      await stage.desire({ camera: 'acme/camera:1', gate: 'acme/gate:1' });
+    }
     const stopped = stage.stop();
     await stage.clock.settle();
     end();
-    await stopped;
+    await stage.clock.advance(6000);
     expect(JSON.parse(store.text)).toHaveProperty('claimed', {});
+    await stopped;
   });
 
   it('is of the last desired properties, whichever were sealed last', async () => {
