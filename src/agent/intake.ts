@@ -9,6 +9,7 @@ import { formatDescription, parseDesired } from '#contract/desired';
 import type { DesiredState, LogLevel } from '#core/desired-state';
 import type { JsonObject } from '#core/merge-patch';
 import { withoutPasswords } from '#core/registry-record';
+import { toSortedJson } from '#core/sorted-json';
 
 export interface IntakeDeps {
   readonly hub: Hub;
@@ -55,7 +56,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   let isEmpty = false;
 
   function read({ desired, reported }: TwinDocument): void {
-    const sha256 = deps.sha256(JSON.stringify(desired));
+    // edgeHub merges patches into a copy of its own, whose keys may stand in another order.
+    const sha256 = deps.sha256(toSortedJson(desired));
     if (sha256 === lastSha256 && !isRecalled) return;
     const parsed = parseDesired(desired, context);
     if (parsed.kind === 'empty') {

@@ -159,6 +159,18 @@ it.each([
   expect(second.hub.reported['summary']).toMatchObject({ ready: true, setDigest, readyAt });
 });
 
+it('the same document with its keys in another order is no change', async () => {
+  const { hub, clock, desire, call, phases } = startStage();
+  await desire({ camera: 'acme/camera:1', gate: 'acme/gate:1' });
+  await call('CancelPulls', { images: ['camera'] });
+  await clock.advance(2000);
+  const { images, ...others } = hub.desired as { images: Record<string, string> };
+  const turned = Object.fromEntries(Object.entries(images).toReversed());
+  hub.serve({ desired: { images: turned, ...others } });
+  await clock.advance(2000);
+  expect(phases()).toMatchObject({ camera: 'Failed Cancelled' });
+});
+
 it('an entry that was at fault for a while has the dates that it had', async () => {
   const { desire, entry, image, clock, phases } = await startPulled();
   const { pulledAt } = image('camera');
