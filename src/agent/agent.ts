@@ -253,8 +253,10 @@ export function createAgent(deps: AgentDeps): Agent {
     isAlive: pulse.isBeating,
     async run(signal) {
       hub.onChange(wake.ring);
-      const recalled = await remembrance?.recall();
-      if (recalled !== undefined) intake.expect(recalled);
+      await remembrance?.recall((recalled) => {
+        intake.expect(recalled);
+        wake.ring();
+      });
       const beside = new AbortController();
       const remembering = remembrance?.run(beside.signal) ?? Promise.resolve();
       const work = Promise.all([reporter.run(beside.signal), herald.run(beside.signal), remembering]);

@@ -29,7 +29,7 @@ export interface IntakeDeps {
 export interface Intake {
   /** Reads the last fetched twin, if it was not read before. */
   take(): void;
-  /** Says what was in force before the restart: the same again is no change. */
+  /** Says what was in force before the restart, and again when its passwords are known: the same again is no change. */
   expect(recalled: Recalled): void;
   /** Takes that over, unless a twin has come; to be called when enough was waited for one. */
   takeRecalled(): void;
@@ -47,7 +47,10 @@ export function createIntake(deps: IntakeDeps): Intake {
   let lastSha256: string | undefined;
   /** Whether that one came from memory, without its faults and perhaps without its passwords. */
   let isRecalled = false;
+  /** What is to be taken over. */
   let recalled: Recalled | undefined;
+  /** What was, and is in force until a twin comes. */
+  let fromMemory: DesiredState | undefined;
   /** The last that edgeHub gave: what a restart remembers may be of a twin that was made anew since. */
   let givenVersion: number | undefined;
   /** Whether it was taken from the twin since when the set is ready. */
@@ -119,15 +122,19 @@ export function createIntake(deps: IntakeDeps): Intake {
     },
     expect(expected) {
       recalled = expected;
+      // Its passwords may come late: after a twin, too, that was refused.
+      if (lastSha256 !== undefined) return;
       lastSha256 = expected.sha256;
       isRecalled = true;
     },
     takeRecalled() {
-      if (book.desired !== undefined || recalled === undefined) return;
+      if (book.desired !== fromMemory || recalled === undefined) return;
       const { document, withoutPasswords: unknown } = recalled;
+      recalled = undefined;
       const parsed = parseDesired(document, context);
       if (parsed.kind !== 'valid') return;
       takeDesired(book, parsed.state, clock.nowMs(), false);
+      fromMemory = parsed.state;
       for (const name of unknown) {
         const registry = book.registries.get(name);
         if (registry !== undefined) {

@@ -1,15 +1,20 @@
 import type { Book } from '#agent/book';
 import type { Herald } from '#agent/herald';
+import { persist } from '#agent/persist';
 import type { Clock, Log, Sealer, Store } from '#agent/ports';
 import { createWake } from '#agent/wake';
 import { joinSecrets, parseMemory, splitSecrets, toRemembered } from '#contract/memory';
 import type { Memory } from '#contract/memory';
 import type { JsonObject } from '#core/merge-patch';
+import { toSortedJson } from '#core/sorted-json';
 
 /** What the module keeps in its folder, so that it goes on where it stopped. */
 export interface Remembrance {
-  /** Reads what was kept, once, before anything else: records and names of images go into the book. */
-  recall(): Promise<Recalled | undefined>;
+  /**
+   * Reads what was kept, once, before anything else: records and names of images go into the book. Desired properties are
+   * handed over, and once more when their passwords can be opened that could not be at first.
+   */
+  recall(take: (recalled: Recalled) => void): Promise<void>;
   /** The desired properties that are in force now. */
   keepDesired(document: JsonObject, sha256: string): void;
   /** Something in the book may have changed. */
@@ -48,36 +53,80 @@ const PATIENCE_MS = 2000;
 export function createRemembrance({ store, sealer, book, herald, clock, log }: MemoryDeps): Remembrance {
   const wake = createWake(clock);
   let desired: Memory['desired'];
-  /** SHA-256 of the document that was to be kept last. */
-  let wanted: string | undefined;
+  /** The passwords that were sealed or opened last, in clear and sealed. */
+  let known: { readonly text: string; readonly sealed: string } | undefined;
+  /** Has the sealing or opening that goes on end: of other desired properties. */
+  let trying = new AbortController();
+  let isSealerAway = false;
   let saved = '';
   let isRefused = false;
   let saving: Promise<unknown> = Promise.resolve();
   /** A save whose turn has not come. */
   let next: Promise<number> | undefined;
 
-  async function seal(document: JsonObject, sha256: string): Promise<void> {
-    const { document: clear, passwords } = splitSecrets(document);
-    let kept: Memory['desired'] = { document: clear, sha256 };
-    try {
-      kept = { ...kept, sealed: await sealer.seal(JSON.stringify(passwords)) };
-    } catch (error) {
-      log.warn({ err: error }, 'the passwords cannot be sealed and are not kept on this device');
-    }
-    // Another document may have come and be sealed already.
-    if (wanted !== sha256) return;
-    desired = kept;
-    wake.ring();
+  /** Keeps the document, and its passwords as soon as they can be sealed. */
+  async function seal(document: JsonObject, sha256: string, text: string): Promise<void> {
+    const { signal } = tryAnew();
+    // The same document has the same passwords.
+    const former = desired?.sha256 === sha256 ? desired.sealed : undefined;
+    const unsealed = { document, sha256, ...(former === undefined ? {} : { sealed: former }) };
+    const sealed = await persist(
+      () => sealer.seal(text),
+      (error) => {
+        if (!isSealerAway)
+          log.warn({ err: error }, 'the passwords cannot be sealed and are not kept on this device');
+        isSealerAway = true;
+        keep(unsealed);
+      },
+      clock,
+      signal,
+    );
+    if (sealed === undefined) return;
+    if (isSealerAway) log.info({}, 'the passwords can be sealed again and are kept on this device');
+    isSealerAway = false;
+    known = { text, sealed };
+    keep({ document, sha256, sealed });
   }
 
-  async function open(sealed: string | undefined): Promise<JsonObject> {
-    if (sealed === undefined) return {};
-    try {
-      return JSON.parse(await sealer.open(sealed)) as JsonObject;
-    } catch (error) {
-      log.warn({ err: error }, 'the passwords kept on this device cannot be opened');
-      return {};
-    }
+  /** Opens the passwords, and hands them on when that is done. @returns when it was tried once */
+  function open(sealed: string, take: (passwords: JsonObject) => void): Promise<void> {
+    const { signal } = tryAnew();
+    return new Promise((resolve) => {
+      let hasFailed = false;
+      const opening = persist(
+        async () => {
+          const text = await sealer.open(sealed);
+          return { text, passwords: JSON.parse(text) as JsonObject };
+        },
+        (error) => {
+          if (hasFailed) return;
+          hasFailed = true;
+          log.warn({ err: error }, 'the passwords kept on this device cannot be opened');
+          take({});
+          resolve();
+        },
+        clock,
+        signal,
+      );
+      void opening.then((opened) => {
+        if (opened === undefined) return;
+        known = { text: opened.text, sealed };
+        if (hasFailed) log.info({}, 'the passwords kept on this device are opened');
+        take(opened.passwords);
+        resolve();
+      });
+    });
+  }
+
+  function tryAnew(): AbortController {
+    trying.abort();
+    trying = new AbortController();
+    return trying;
+  }
+
+  function keep(kept: Memory['desired']): void {
+    desired = kept;
+    wake.ring();
   }
 
   async function read(): Promise<Memory | undefined> {
@@ -142,9 +191,9 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
     async saveNow() {
       await Promise.race([saveInTurn(), clock.sleep(PATIENCE_MS, new AbortController().signal)]);
     },
-    async recall() {
+    async recall(take) {
       const memory = await read();
-      if (memory === undefined) return undefined;
+      if (memory === undefined) return;
       for (const reference of memory.owned) book.owned.set(reference, memory.ownedAs?.[reference] ?? '');
       for (const [reference, claim] of Object.entries(memory.claimed)) book.inherited.set(reference, claim);
       for (const [name, image] of Object.entries(memory.images)) {
@@ -152,14 +201,24 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
       }
       if (memory.heard !== undefined) herald.heard = memory.heard;
       desired = memory.desired;
-      if (desired === undefined) return undefined;
-      const { document, unknown } = joinSecrets(desired.document, await open(desired.sealed));
-      return { document, sha256: desired.sha256, withoutPasswords: unknown };
+      if (desired === undefined) return;
+      const { document: clear, sha256, sealed } = desired;
+      const takePasswords = (passwords: JsonObject): void => {
+        const { document, unknown } = joinSecrets(clear, passwords);
+        take({ document, sha256, withoutPasswords: unknown });
+      };
+      if (sealed === undefined) takePasswords({});
+      else await open(sealed, takePasswords);
     },
     keepDesired(document, sha256) {
-      wanted = sha256;
-      if (desired?.sha256 === sha256 && desired.sealed !== undefined) return;
-      void seal(document, sha256);
+      const { document: clear, passwords } = splitSecrets(document);
+      const text = toSortedJson(passwords);
+      if (text !== known?.text) {
+        void seal(clear, sha256, text);
+        return;
+      }
+      tryAnew();
+      keep({ document: clear, sha256, sealed: known.sealed });
     },
     async run(signal) {
       while (!signal.aborted) {

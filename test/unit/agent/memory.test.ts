@@ -54,6 +54,50 @@ describe('a module that starts while edgeHub is away', () => {
     expect(phases()).toEqual({ camera: 'Failed Unauthorized' });
   });
 
+  it('pulls as soon as the passwords can be opened, where that is not yet so at the start', async () => {
+    const { engine, memory, sealer } = await liveOnce();
+    sealer.isAway = true;
+    engine.evict(CAMERA);
+    const { hub, clock, logs } = startStage({ engine, memory });
+    hub.disconnect();
+    const toPulls = (): number => engine.calls.filter((call) => call.startsWith('pull')).length;
+    await clock.advance(60_000);
+    expect(toPulls()).toBe(1);
+    sealer.isAway = false;
+    await clock.advance(120_000);
+    expect(toPulls()).toBe(2);
+    expect(logs.filter((line) => line.includes('cannot be opened'))).toHaveLength(1);
+    expect(logs.filter((line) => line.includes('are opened'))).toHaveLength(1);
+  });
+
+  it('takes no password that can be opened late for that of a twin that came before', async () => {
+    const { engine, memory, sealer } = await liveOnce();
+    sealer.isAway = true;
+    const plant = { address: ADDRESS, username: 'device', password: 'two' };
+    const { clock, desire, hub, phases } = startStage({ engine, memory });
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    await clock.advance(10_000);
+    await desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: { plant } });
+    sealer.isAway = false;
+    await clock.advance(3_600_000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(hub.reported['registries']).toMatchObject({ plant: { login: 'Succeeded' } });
+  });
+
+  it('opens the passwords late, too, where a twin was refused before', async () => {
+    const { engine, memory, sealer } = await liveOnce();
+    sealer.isAway = true;
+    engine.evict(CAMERA);
+    const { clock, desire, hub, phases } = startStage({ engine, memory });
+    await desire({}, {}, { schemaVersion: '2.0' });
+    await clock.advance(10_000);
+    expect(phases()).toEqual({ camera: 'Failed Unauthorized' });
+    sealer.isAway = false;
+    await clock.advance(120_000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(hub.reported['lastDesiredStatus']).toMatchObject({ code: 412 });
+  });
+
   it('goes over to the twin when it comes, and drops the remark', async () => {
     const { engine, memory } = await liveOnce();
     const { hub, clock, desire, phases } = startStage({ engine, memory });
@@ -194,6 +238,35 @@ describe('what is remembered', () => {
     await stage.clock.advance(6000);
     expect(JSON.parse(store.text)).toHaveProperty('claimed', {});
     await stopped;
+  });
+
+  it('has the passwords still where they are the same in desired properties that come while they cannot be sealed', async () => {
+    const { store, sealer, memory, engine } = await liveOnce();
+    const { desire, clock } = startStage({ engine, memory });
+    await clock.advance(1000);
+    sealer.isAway = true;
+    const { sealed } = JSON.parse(store.text).desired;
+    await desire({ camera: 'acme/camera:1', gate: 'acme/gate:1' });
+    await clock.advance(5000);
+    expect(JSON.parse(store.text)).toMatchObject({
+      desired: { document: { images: { gate: 'acme/gate:1' } }, sealed },
+    });
+  });
+
+  it('has other passwords as soon as they can be sealed', async () => {
+    const { store, sealer, memory, engine } = await liveOnce();
+    const { desire, clock, logs } = startStage({ engine, memory });
+    sealer.isAway = true;
+    const plant = { address: ADDRESS, username: 'device', password: 'two' };
+    await desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: { plant } });
+    await clock.advance(60_000);
+    expect(JSON.parse(store.text)).not.toHaveProperty('desired.sealed');
+    sealer.isAway = false;
+    await clock.advance(120_000);
+    const sealed = await sealer.seal('{"plant":{"password":"two"}}');
+    expect(JSON.parse(store.text)).toHaveProperty('desired.sealed', sealed);
+    expect(logs.filter((line) => line.includes('cannot be sealed'))).toHaveLength(1);
+    expect(logs.filter((line) => line.includes('can be sealed again'))).toHaveLength(1);
   });
 
   it('is of the last desired properties, whichever were sealed last', async () => {
