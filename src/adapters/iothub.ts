@@ -127,6 +127,9 @@ export function createIotHub(options: IotHubOptions): IotHub {
       isPatched = true;
       awake.abort();
     });
+    // edgeHub may take the subscription up later than it would answer; and the SDK announces, at the next tick, what was
+    // fetched before: after another fetch that would be its cache no more, and count as a patch.
+    await clock.sleep(REFETCH_SPACING_MS, lost.signal);
     while (!lost.signal.aborted) {
       if (!isPatched) {
         const isEmpty = document?.desired['$version'] === undefined;

@@ -39,6 +39,16 @@ describe('what is desired', () => {
     expect(edge.twinGets - before).toBeLessThanOrEqual(3);
   });
 
+  test('is fetched twice at a connection, before and after it is subscribed to, and once after a patch', async () => {
+    const { edge, untilIdle } = await startHubStage();
+    await untilIdle();
+    expect(edge.twinGets).toBe(2);
+    edge.setDesired({ list: [1, 2] });
+    await until(() => edge.twinGets > 2);
+    await untilIdle();
+    expect(edge.twinGets).toBe(3);
+  });
+
   test('holds nothing of a patch that comes while it is fetched', async () => {
     const { hub, edge } = await startWith({ list: [1] });
     const lists: unknown[] = [];
