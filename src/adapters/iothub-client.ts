@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { Agent } from 'node:http';
 import common from 'azure-iot-common';
 import device from 'azure-iot-device';
 import type { ModuleClient, Twin } from 'azure-iot-device';
@@ -63,7 +64,7 @@ export interface ClientOptions {
  */
 export async function openClient(options: ClientOptions): Promise<OpenClient> {
   const { productInfo, limits, onLost } = options;
-  const { provider, ca } = await createProvider(options);
+  const { provider, ca, endCalls } = await createProvider(options);
   let twinJson = '{}';
   class Transport extends GuardedMqtt {
     protected override onTwin(json: string): void {
@@ -74,7 +75,11 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
   client.on('error', onLost);
   client.on('disconnect', () => onLost(new Error('edgeHub closed the connection')));
   const fetchTwin = (): Promise<Twin> => within(limits.twinMs, 'get twin', client.getTwin());
-  const close = (): Promise<void> => closeClient(client, provider);
+  const close = (): Promise<void> => {
+    provider.stop();
+    endCalls();
+    return closeClient(client);
+  };
   try {
     await client.setOptions({
       ...(ca === undefined ? {} : { ca }),
@@ -99,8 +104,7 @@ export async function openClient(options: ClientOptions): Promise<OpenClient> {
   }
 }
 
-async function closeClient(client: ModuleClient, provider: Provider): Promise<void> {
-  provider.stop();
+async function closeClient(client: ModuleClient): Promise<void> {
   // One that was given up while it connected would take the connection from its successor.
   client.once('connect', () => void client.close().catch(() => undefined));
   try {
@@ -138,26 +142,55 @@ export async function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>)
   }
 }
 
-type Provider = InstanceType<
-  typeof IotEdgeAuthenticationProvider | typeof SharedAccessKeyAuthenticationProvider
->;
+type IotEdgeProvider = InstanceType<typeof IotEdgeAuthenticationProvider>;
 
-async function createProvider({
-  identity,
-  limits,
-  onLost,
-}: ClientOptions): Promise<{ provider: Provider; ca: string | undefined }> {
+type Provider = IotEdgeProvider | InstanceType<typeof SharedAccessKeyAuthenticationProvider>;
+
+/** The part of the SDK's own that is used. */
+interface RestApiClient {
+  readonly setOptions: (options: { readonly http: { readonly agent: Agent } }) => void;
+}
+
+/** Whom a client is let in by. */
+interface Entry {
+  readonly provider: Provider;
+  readonly ca: string | undefined;
+  /** Ends the calls of the workload API that are not answered. */
+  readonly endCalls: () => void;
+}
+
+async function createProvider({ identity, limits, onLost }: ClientOptions): Promise<Entry> {
   if (identity.kind === 'connection-string') {
     const { connectionString, caFile } = identity;
     const provider = SharedAccessKeyAuthenticationProvider.fromConnectionString(connectionString.reveal());
     provider.on('error', onLost);
-    return { provider, ca: caFile === undefined ? undefined : await readFile(caFile, 'utf8') };
+    const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+    return { provider, ca, endCalls: () => undefined };
   }
   const { kind: _kind, ...config } = identity;
   const provider = new IotEdgeAuthenticationProvider({ ...config, authScheme: 'sasToken' });
   provider.on('error', onLost);
+  const endCalls = ownCalls(provider);
   const trustBundle = new Promise<string>((resolve, reject) => {
     provider.getTrustBundle((error, bundle) => (bundle === undefined ? reject(error) : resolve(bundle)));
   });
-  return { provider, ca: await within(limits.workloadMs, 'trust bundle', trustBundle) };
+  try {
+    return { provider, ca: await within(limits.workloadMs, 'trust bundle', trustBundle), endCalls };
+  } catch (error) {
+    endCalls();
+    throw error;
+  }
+}
+
+/**
+ * Gives a provider's calls sockets of their own: the SDK's calls have no limit, and one that was given up would keep its
+ * socket for ever.
+ *
+ * @returns what closes the sockets
+ */
+function ownCalls(provider: IotEdgeProvider): () => void {
+  const agent = new Agent();
+  const api = Reflect.get(provider, '_restApiClient') as RestApiClient;
+  api.setOptions({ http: { agent } });
+  return () => agent.destroy();
 }

@@ -67,6 +67,21 @@ describe('before the first connection, the hub waits for', () => {
   });
 });
 
+test.each([
+  ['asks it for the trust bundle', { trustBundleHangs: true }],
+  ['has it sign', { signHangs: true }],
+])('no socket stays of a workload API that never answers, where the hub %s', async (_, faults) => {
+  const stage = await startHubStage({ limits: { workloadMs: 50, openMs: 50 }, isRun: false });
+  Object.assign(stage.edge.faults, faults);
+  const countPipes = (): number =>
+    process.getActiveResourcesInfo().filter((resource) => resource === 'PipeWrap').length;
+  const before = countPipes();
+  void stage.run();
+  await expect.poll(() => countAttempts(stage), WAIT).toBeGreaterThanOrEqual(4);
+  await stage.stop();
+  await expect.poll(countPipes, WAIT).toBe(before);
+});
+
 describe('a connection is replaced by a new client', () => {
   const losses: [string, (edge: Edge) => unknown, (edge: Edge) => unknown][] = [
     ['when it is cut', (edge) => edge.cutConnections(), () => undefined],
