@@ -199,7 +199,9 @@ function toAddress(dockerHost: string): Docker.DockerOptions {
       protocol: 'http',
     };
   }
-  const { hostname, port, protocol } = new URL(dockerHost);
+  const { hostname, protocol } = new URL(dockerHost);
+  // A URL of HTTP leaves its scheme's own port out, also where it is written down.
+  const { port } = new URL(dockerHost.replace(/^https?:/, 'tcp:'));
   return {
     socketPath: undefined,
     host: hostname,

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createDockerEngine } from '#adapters/docker';
 import type { Credential } from '#core/desired-state';
@@ -283,6 +284,23 @@ test('an engine that ends in mid-pull is unavailable, and no other failure', asy
   await expect(
     engine.pull({ reference, credential: undefined, platform: undefined, signal, onLayer }),
   ).rejects.toMatchObject({ reason: 'EngineUnavailable' });
+});
+
+test.each([
+  ['tcp://127.0.0.1', 2375],
+  ['tcp://127.0.0.1:80', 80],
+  ['http://127.0.0.1:80', 80],
+  ['https://127.0.0.1:443', 443],
+  ['https://127.0.0.1:2376', 2376],
+])('an engine at %s is asked at port %i', async (dockerHost, port) => {
+  const connect = vi.spyOn(Socket.prototype, 'connect').mockImplementation(function refuse(this: Socket) {
+    return this.destroy(new Error('nobody is there'));
+  });
+  onTestFinished(() => connect.mockRestore());
+  await expect(createDockerEngine({ dockerHost }).listImages(signal)).rejects.toThrow('nobody is there');
+  const [options] = connect.mock.calls.flat(2) as unknown[];
+  expect(options).toMatchObject({ host: '127.0.0.1' });
+  expect(Number(Reflect.get(Object(options), 'port'))).toBe(port);
 });
 
 describe('names that are taken away at once', () => {
