@@ -63,10 +63,13 @@ export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
   /** By digest. */
   const keptReads = new Map<string, KeptRead>();
 
-  function toKeptRead({ digest, sizeBytes }: BlobRead, all: KeptBytes): KeptRead {
+  /** Undefined where the request is to be served by itself. */
+  function findKeptRead({ digest, sizeBytes }: BlobRead): KeptRead | undefined {
     const found = keptReads.get(digest);
-    if (found !== undefined) return found;
-    const made = createKeptRead(digest, sizeBytes, { ...surroundings, kept: all });
+    // Manifests may differ in a blob's size: what one of them says must not end or spoil what another one's readers have.
+    if (found !== undefined) return found.sizeBytes === sizeBytes ? found : undefined;
+    if (kept === undefined || kept.keptBytes(digest) > sizeBytes) return undefined;
+    const made = createKeptRead(digest, sizeBytes, { ...surroundings, kept });
     keptReads.set(digest, made);
     void made.closed.then(() => keptReads.delete(digest));
     return made;
@@ -76,12 +79,12 @@ export function createBlobs({ bucket, kept, clock, log }: BlobsOptions): Blobs {
     async *read(request) {
       request.signal.throwIfAborted();
       let { fromByte } = request;
-      if (kept !== undefined) {
-        let keptRead = toKeptRead(request, kept);
-        while (keptRead.closing !== undefined) {
-          await keptRead.closing;
-          keptRead = toKeptRead(request, kept);
-        }
+      let keptRead = findKeptRead(request);
+      while (keptRead?.closing !== undefined) {
+        await keptRead.closing;
+        keptRead = findKeptRead(request);
+      }
+      if (keptRead !== undefined) {
         // Joined at once: in a moment it may take no more readers.
         for await (const piece of keptRead.read(request)) {
           fromByte += piece.length;

@@ -12,13 +12,15 @@ import type { Tidy } from '#relay/tidy';
 
 /** One blob that is being kept, for as long as it has readers. */
 export interface KeptRead {
+  /** Of the blob, as its readers' manifests have it. */
+  readonly sizeBytes: number;
   /** Undefined once it takes no more readers: resolves when a new one can be made. */
   readonly closing: Promise<void> | undefined;
   /** Resolves when it is closed: it is to be let go then. */
   readonly closed: Promise<void>;
   /**
    * The bytes of the blob from `fromByte` on. Ends before the blob does where no more can be kept: the rest is to be
-   * read by itself. Throws an `AgentError` or the signal's reason.
+   * read by itself. The request has this read's size. Throws an `AgentError` or the signal's reason.
    */
   read(request: BlobRead): AsyncGenerator<Uint8Array>;
 }
@@ -143,6 +145,7 @@ export function createKeptRead(digest: string, sizeBytes: number, surroundings: 
     };
     const fetch = {
       ...leader.request,
+      sizeBytes,
       fromByte: part.goodBytes,
       patienceMs: PATIENCE_MS,
       signal: ended.signal,
@@ -210,6 +213,7 @@ export function createKeptRead(digest: string, sizeBytes: number, surroundings: 
   }
 
   return {
+    sizeBytes,
     get closing() {
       return isClosing ? closed.promise : undefined;
     },

@@ -349,6 +349,17 @@ describe('kept bytes', () => {
     expect((await stat(partOf(folder, read))).size).toBe(keptBytes);
   });
 
+  test('stay where another manifest names their blob with a size that is less than them', async () => {
+    const [site, other] = [await startSite(), await startSite()];
+    const folder = await makeFolder();
+    const { read, keptBytes } = await leaveHalf(folder, site);
+    const blobs = await startKept(folder);
+    const wrong = { ...toRead(other, makeBytes(1)), digest: read.digest, sizeBytes: 1 };
+    await failureOf(drain(blobs.read(wrong)));
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBe(SIZE - keptBytes);
+  });
+
   test('are read by whoever has no way to the registry', async () => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const read = toRead(site, BLOB);
@@ -468,5 +479,22 @@ describe('two readers of one blob', () => {
     const [refused, found] = await Promise.all([failureOf(drain(blobs.read(bad))), drain(blobs.read(good))]);
     expect(refused).toMatchObject({ reason: 'Unauthorized' });
     expect(found.equals(BLOB)).toBe(true);
+  });
+
+  test('do without the one whose manifest gives it another size', async () => {
+    const site = await startSite();
+    let looks = 0;
+    const onLook = (): void => {
+      looks += 1;
+      // Who looks without end lets no deadline come.
+      if (looks > 100_000) throw new Error('it goes in circles');
+    };
+    const blobs = makeBlobs({ kept: watchGoodBytes(await openKept(await makeFolder()), onLook) });
+    const good = toRead(site, BLOB);
+    const wrong = drain(blobs.read({ ...good, sizeBytes: SIZE + 1000 }));
+    const [refused, found] = await Promise.all([failureOf(wrong), drain(blobs.read(good))]);
+    expect(refused).toMatchObject({ reason: 'Corrupt' });
+    expect(found.equals(BLOB)).toBe(true);
+    expect(looks).toBeLessThan(100_000);
   });
 });
