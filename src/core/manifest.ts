@@ -72,6 +72,11 @@ const UNPACKED_SIZE = 'io.containers.estargz.uncompressed-size';
 
 /** More layers than any engine takes. */
 const MAX_ENTRIES = 1000;
+/** Of a thousand entries with all that they may have: each takes many times the bytes in memory that it has in the text. */
+const MAX_VALUES = 50_000;
+/** Real ones have some ten characters; what platforms images are for is remembered. */
+const MAX_PLATFORM_LENGTH = 64;
+const UNKNOWN: Platform = { os: 'unknown', architecture: 'unknown' };
 
 /**
  * Reads a manifest or an index.
@@ -202,6 +207,8 @@ function toChild(entry: unknown): Child {
 function toPlatform({ os, architecture, variant }: Fields): Platform | undefined {
   if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;
   if (os === '' || architecture === '') return undefined;
+  const names = [os, architecture, typeof variant === 'string' ? variant : ''];
+  if (names.some(({ length }) => length > MAX_PLATFORM_LENGTH)) return UNKNOWN;
   return { os, architecture, ...(typeof variant === 'string' && variant !== '' ? { variant } : {}) };
 }
 
@@ -232,6 +239,7 @@ function toList(value: unknown, part: string): readonly unknown[] {
 }
 
 function parseObject(text: string, what: string): Fields {
+  if (!isModest(text)) throw malformed(what, 'number of values');
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -239,6 +247,23 @@ function parseObject(text: string, what: string): Fields {
     throw malformed(what, 'JSON');
   }
   return toFields(value);
+}
+
+const [QUOTE, BACKSLASH] = ['"', '\\'].map((character) => character.charCodeAt(0));
+const BEFORE_VALUES = new Set(['{', '[', ','].map((character) => character.charCodeAt(0)));
+
+/** Whether a text of JSON has few enough objects, lists and members to be read. What strings hold does not count. */
+function isModest(text: string): boolean {
+  let values = 0;
+  let isString = false;
+  for (let at = 0; at < text.length && values <= MAX_VALUES; at += 1) {
+    const code = text.charCodeAt(at);
+    // The next one stands for itself.
+    if (code === BACKSLASH) at += 1;
+    else if (code === QUOTE) isString = !isString;
+    else if (!isString && BEFORE_VALUES.has(code)) values += 1;
+  }
+  return values <= MAX_VALUES;
 }
 
 const malformed = (what: string, part: string): AgentError =>

@@ -36,6 +36,8 @@ export interface RelayOptions {
 /** Of some hundred images. */
 const MAX_KEPT_BYTES = 2 * 1024 * 1024;
 const MAX_KNOWN_PLATFORMS = 1000;
+/** Of one index: of one with more, which hardly exists, the manifest is looked at again. */
+const MAX_PLATFORMS_EACH = 32;
 /** How often to look for what was kept for too long. */
 const LOOK_MS = 3_600_000;
 
@@ -63,6 +65,7 @@ export function createRelay(options: RelayOptions): Relay {
   const platformsOf = new Map<string, readonly Platform[]>();
 
   function notePlatforms(digest: string, platforms: readonly Platform[]): void {
+    if (platforms.length > MAX_PLATFORMS_EACH) return;
     platformsOf.delete(digest);
     platformsOf.set(digest, platforms);
     const [oldest = ''] = platformsOf.keys();

@@ -135,6 +135,21 @@ describe('a manifest', () => {
     requireImage(toImage('application/octet-stream'));
   });
 
+  it('of more values than any engine needs is refused, however few bytes they take', () => {
+    const config = `"config":{"digest":"${toHex('a')}","size":1},"layers":[]`;
+    for (const rest of [`[${'{},'.repeat(60_000)}0]`, `${'['.repeat(60_000)}${']'.repeat(60_000)}`]) {
+      expect(() => parseManifest(`{${config},"x":${rest}}`, DOCKER)).toThrow(/no proper number of values/);
+    }
+  });
+
+  it('of a thousand entries with all that they may have is read', () => {
+    const annotations = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`a${at}`, '[{,"\\']));
+    const platform = { os: 'linux', architecture: 'arm', variant: 'v7', 'os.features': ['a', 'b'] };
+    const entry = { mediaType: DOCKER, digest: toHex('a'), size: 1, platform, annotations };
+    const text = JSON.stringify({ manifests: Array.from({ length: 1000 }, () => entry) });
+    expect(parseManifest(text, INDEX)).toMatchObject({ kind: 'index', children: { length: 1000 } });
+  });
+
   it('of whatever text and type is read or refused as an AgentError, and so is an image configuration', () => {
     const type = fc.constantFrom(DOCKER, INDEX, '__proto__');
     fc.assert(
@@ -159,6 +174,14 @@ describe('an image configuration', () => {
       platform: { os: 'linux', architecture: 'arm', variant: 'v7' },
       diffIds: [toHex('a')],
     });
+  });
+
+  it('for a platform whose name is longer than any is for an unknown one', () => {
+    for (const part of ['os', 'architecture', 'variant']) {
+      const fields = { os: 'linux', architecture: 'arm', [part]: 'v'.repeat(65), rootfs: { diff_ids: [] } };
+      const { platform } = parseImageConfig(JSON.stringify(fields));
+      expect(platform).toEqual({ os: 'unknown', architecture: 'unknown' });
+    }
   });
 
   it.each([
