@@ -29,6 +29,8 @@ const RETRY_MS = 10_000;
 const MAX_CONNECTIONS = 48;
 /** Beside them, for the container's own health check: whoever takes all others must not make the module look ill. */
 const OWN_CONNECTIONS = 4;
+/** Nobody who is served here sends more than one before the last is answered. */
+const MAX_REQUESTS_AT_ONCE = 8;
 const LIMITS = {
   maxHeaderSize: 8192,
   headersTimeout: 5000,
@@ -79,7 +81,14 @@ export function createHttpServer({ port, routes, hostNames, clock, log }: HttpSe
 
   /** Serves until it is ended or fails. @returns why it could not go on */
   function serve(signal: AbortSignal, onListening: () => void): Promise<Error | undefined> {
+    const waiting = new WeakMap<Socket, number>();
     const server: Server = createServer(LIMITS, (request, response) => {
+      const { socket } = request;
+      // Thousands fit into one packet, and each would have a page in memory.
+      const count = (waiting.get(socket) ?? 0) + 1;
+      waiting.set(socket, count);
+      response.once('close', () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
+      if (count > MAX_REQUESTS_AT_ONCE) return void socket.destroy();
       for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
       response.on('error', () => undefined);
       answer(request, response);

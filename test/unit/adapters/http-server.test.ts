@@ -145,6 +145,21 @@ it('a page that cannot be made is a 500 that says nothing of the cause, and the 
   expect((await ask(port, '/')).statusCode).toBe(200);
 });
 
+it('who sends many requests before one is answered is cut off, and of his few are answered', async () => {
+  let pages = 0;
+  const page: WebRoute = (query) => {
+    pages += 1;
+    return hello(query);
+  };
+  const { port, isUp } = await start({ '/': page });
+  await expect.poll(isUp, WAIT).toBe(true);
+  const socket = connect(port);
+  socket.on('error', () => undefined).write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2000));
+  await once(socket.resume(), 'close');
+  expect(pages).toBeLessThan(100);
+  expect((await ask(port, '/')).statusCode).toBe(200);
+});
+
 it('what is no HTTP, and headers without end, are refused', async () => {
   const { port, isUp } = await start({ '/': hello });
   await expect.poll(isUp, WAIT).toBe(true);
