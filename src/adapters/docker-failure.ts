@@ -77,6 +77,8 @@ export function classifyEngineFailure(text: string, status?: number): FailureRea
 
 /** Longer ones hold whole web pages. */
 const MAX_MESSAGE_LENGTH = 1000;
+/** What is looked at of the words: a registry may say a million characters, and patterns take the square of that. */
+const MAX_WORDS_LENGTH = 10_000;
 
 /**
  * The engine's words on one line, at most 1,000 characters, without the queries and user names of URLs.
@@ -84,7 +86,9 @@ const MAX_MESSAGE_LENGTH = 1000;
  * @param credential - left out of the words, should the registry repeat it
  */
 export function toEngineMessage(text: string, credential?: Credential): string {
+  // Cut afterwards: half a password would not be found.
   const words = withoutLogin(text, credential)
+    .slice(0, MAX_WORDS_LENGTH)
     .replaceAll(/(https?:\/\/)[^\s"/@]*@/g, '$1')
     .replaceAll(/(https?:\/\/[^\s"?]*)\?[^\s"]*/g, '$1')
     .replaceAll(/[\s\p{Cc}]+/gu, ' ')
@@ -95,8 +99,9 @@ export function toEngineMessage(text: string, credential?: Credential): string {
 
 /** The failure that the engine's words tell of. */
 export function toEngineFailure(text: string, status?: number, credential?: Credential): AgentError {
-  const reason = classifyEngineFailure(text.trim(), status);
-  const message = toEngineMessage(text, credential);
+  const words = text.trim();
+  const reason = classifyEngineFailure(words.slice(0, MAX_WORDS_LENGTH), status);
+  const message = toEngineMessage(words, credential);
   const isBroken = reason === 'RegistryUnreachable' && BROKEN.test(text);
   return isBroken ? new BrokenConnection(message) : new AgentError(reason, message);
 }

@@ -221,6 +221,22 @@ describe('the message of a failure', () => {
     expect(cut.isWellFormed()).toBe(true);
   });
 
+  test.each(['http://', 'no image found in '])('is made soon however often a registry says %j', (words) => {
+    const startMs = performance.now();
+    const { message } = toEngineFailure(words.repeat(500_000 / words.length), 500);
+    expect(message).toHaveLength(1000);
+    expect(performance.now() - startMs).toBeLessThan(2000);
+  });
+
+  test('leaves out a password wherever it stands in a long text', () => {
+    const password = new Secret('hunter2');
+    for (let length = 9990; length <= 10_000; length += 1) {
+      const text = `a${' '.repeat(length)}hunter2 is not your password`;
+      const { message } = toEngineFailure(text, 500, { name: 'password', username: 'device', password });
+      expect('a [secret] is not your password').toContain(message);
+    }
+  });
+
   test('leaves out the password that a registry repeats, and what it came in', () => {
     const password = new Secret('hunter2');
     const { message, reason } = toEngineFailure(
