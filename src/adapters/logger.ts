@@ -53,8 +53,15 @@ function toRecord(error: Error): pino.SerializedError {
 export function formatLine({ level, msg, ...fields }: LogRecord, at: Date): string {
   const [severity, tag] = LEVELS[level] ?? [6, 'INF'];
   const time = at.toISOString().replace('T', ' ').replace('Z', ' +00:00');
-  const details = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`;
+  const details = Object.keys(fields).length === 0 ? '' : ` ${toSafeJson(fields)}`;
   // edgeAgent takes every line for a record of its own.
   const text = (msg ?? '').replaceAll(/\p{Cc}+/gu, ' ').trim();
   return `<${severity}> ${time} [${tag}] - ${text}${details}\n`;
 }
+
+/** JSON leaves control characters above ASCII as they are, and terminals obey some of them. */
+const toSafeJson = (fields: object): string =>
+  JSON.stringify(fields).replaceAll(
+    /\p{Cc}/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );

@@ -74,10 +74,12 @@ export function toManifest(headers: IncomingHttpHeaders, bytes: Uint8Array, aske
   const named = headers['docker-content-digest'];
   const wanted = isDigest(asked.tagOrDigest) ? asked.tagOrDigest : (named ?? digest);
   if (wanted === digest) return { digest, mediaType, bytes };
-  throw new AgentError(
-    'DigestMismatch',
-    `${asked.subject}: the registry served ${digest} in the place of ${String(wanted)}`,
-  );
+  // A header may hold anything.
+  const told =
+    typeof wanted === 'string' && isDigest(wanted)
+      ? `in the place of ${wanted}`
+      : 'and told a Docker-Content-Digest that is none';
+  throw new AgentError('DigestMismatch', `${asked.subject}: the registry served ${digest} ${told}`);
 }
 
 /** Where a body begins and how long the whole is; undefined where that is not what was asked for. */

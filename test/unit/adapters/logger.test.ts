@@ -78,6 +78,12 @@ describe('a line, as edgeAgent reads it', () => {
     expect(parse(lines[0])['logtext']).toBe(logtext);
   });
 
+  it('holds nothing that steers a terminal', () => {
+    const { log, lines } = startLog();
+    log.warn({ error: 'one\u009b31m\u007ftwo\u001b[0m' }, 'one\u009btwo');
+    expect(parse(lines[0])['logtext']).toBe('[WRN] - one two {"error":"one\\u009b31m\\u007ftwo\\u001b[0m"}');
+  });
+
   it('is one line with an error and its stack', () => {
     const { log, lines } = startLog();
     log.error({ err: new TypeError('one\ntwo', { cause: new Error('why') }) }, 'failed');

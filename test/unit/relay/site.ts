@@ -35,6 +35,8 @@ export interface SiteFaults {
   isTokenCut: boolean;
   expiresIn: number | undefined;
   isScopeMissing: boolean;
+  /** What manifests are said to be instead of their digest. */
+  toldDigest: string | undefined;
   /** Whether refusals repeat the login that was sent. */
   repeatsLogin: boolean;
 }
@@ -119,6 +121,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     isTokenCut: false,
     expiresIn: undefined,
     isScopeMissing: false,
+    toldDigest: undefined,
     repeatsLogin: false,
   };
   let issued = 0;
@@ -137,7 +140,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     const manifest = manifests.get(name);
     if (url.includes('/manifests/') && manifest !== undefined) {
       const { bytes, mediaType } = manifest;
-      response.setHeader('docker-content-digest', toDigest(bytes));
+      response.setHeader('docker-content-digest', faults.toldDigest ?? toDigest(bytes));
       response.writeHead(200, { 'content-type': mediaType, 'content-length': bytes.length });
       return void response.end(method === 'HEAD' ? undefined : bytes);
     }

@@ -311,6 +311,16 @@ describe('a manifest', () => {
     });
   });
 
+  test('whose registry tells no digest for it is refused, and what it tells is not quoted', async () => {
+    const site = await startSite();
+    const digest = site.holdManifest(MANIFEST, TYPE);
+    site.faults.toldDigest = `\u009b2J${'x'.repeat(5000)}`;
+    expect(await failureOf(makeUpstream(site.address).fetchManifest('group/app', '1', NEVER))).toMatchObject({
+      reason: 'DigestMismatch',
+      message: `${site.address}/group/app: the registry served ${digest} and told a Docker-Content-Digest that is none`,
+    });
+  });
+
   test.each([
     ['a web page', Buffer.from('<html>'), 'text/html'],
     ['over 4 MiB', makeBytes(4 * 1024 * 1024 + 1), TYPE],
