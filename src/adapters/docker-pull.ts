@@ -7,6 +7,7 @@ import { AgentError } from '#core/reason';
 import { toPulledName } from '#core/presence';
 import { formatRepository } from '#core/reference';
 import type { Reference } from '#core/reference';
+import { hideLogin } from '#core/registry-auth';
 
 /** What a pull needs of the engine. */
 export interface PullSteps {
@@ -33,7 +34,8 @@ export async function pullImage(request: PullRequest, steps: PullSteps): Promise
   const fault = findFault(image, digest, request, own);
   if (fault !== undefined) {
     await putBack(reference, before, image, steps);
-    throw fault;
+    // It quotes the image's platform, which is its registry's word.
+    throw hideLogin(fault, request.credential);
   }
   if (reference.tag !== undefined && reference.digest !== undefined) {
     const { registry, repository, tag } = reference;

@@ -4,6 +4,7 @@
  * @see https://distribution.github.io/distribution/spec/auth/token/
  */
 import type { Credential } from '#core/desired-state';
+import { AgentError } from '#core/reason';
 import { Secret } from '#core/secret';
 
 /** What a registry asks for. */
@@ -87,14 +88,31 @@ export function toBasic({ username, password }: Credential): string {
  */
 export function withoutLogin(words: string, credential: Credential | undefined, authorization = ''): string {
   const headers = credential === undefined ? [authorization] : [authorization, toBasic(credential)];
+  const password = credential?.password.reveal() ?? '';
   const secrets = headers
     .map((header) => header.replace(/^\w+ /, ''))
-    .concat(credential?.password.reveal() ?? '');
-  return (
-    secrets
-      .filter((secret) => secret !== '')
-      // One may be part of another.
-      .toSorted((one, other) => other.length - one.length)
-      .reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), words)
-  );
+    .concat(password, encodeURIComponent(password.toWellFormed()))
+    .filter((secret) => secret !== '')
+    // One may be part of another.
+    .toSorted((one, other) => other.length - one.length)
+    .map((secret) => secret.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
+  // Hosts are written in small letters.
+  return secrets.length === 0 ? words : words.replaceAll(new RegExp(secrets.join('|'), 'gi'), '[secret]');
+}
+
+/** The same failure, and what it says as {@link withoutLogin} has it. */
+export function hideLogin(error: unknown, credential: Credential | undefined): unknown {
+  if (!(error instanceof AgentError)) return error;
+  error.message = withoutLogin(error.message, credential);
+  error.stack = withoutLogin(error.stack ?? '', credential);
+  return error;
+}
+
+/** As the work does; a failure of it as {@link hideLogin} has it. */
+export async function hidingLogin<T>(credential: Credential | undefined, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw hideLogin(error, credential);
+  }
 }

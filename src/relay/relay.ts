@@ -3,6 +3,7 @@ import type { Relay } from '#agent/relay-port';
 import type { Platform } from '#core/platform';
 import type { Reference } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
+import { hidingLogin } from '#core/registry-auth';
 import { listPlaces } from '#relay/addresses';
 import type { Place } from '#relay/addresses';
 import type { Blobs } from '#relay/blobs';
@@ -72,6 +73,10 @@ export function createRelay(options: RelayOptions): Relay {
     if (platformsOf.size > MAX_KNOWN_PLATFORMS) platformsOf.delete(oldest);
   }
 
+  /** What a failure quotes of an image is its registry's word, which may be the password. */
+  const told = <T>({ credential }: RegistryAccess, work: Promise<T>): Promise<T> =>
+    hidingLogin(credential, work);
+
   async function forgetOld(signal: AbortSignal): Promise<void> {
     for (;;) {
       await clock.sleep(LOOK_MS, signal);
@@ -107,13 +112,15 @@ export function createRelay(options: RelayOptions): Relay {
         signal,
       );
       const platforms =
-        platformsOf.get(digest) ?? (await fetchPlatforms({ ...reference, digest }, source, signal));
+        platformsOf.get(digest) ??
+        (await told(access, fetchPlatforms({ ...reference, digest }, source, signal)));
       notePlatforms(digest, platforms);
       return { digest, platforms };
     },
 
     async fetchContent(question) {
-      const content = await fetchContent(question, toSource(question.access, question.reference));
+      const { access, reference } = question;
+      const content = await told(access, fetchContent(question, toSource(access, reference)));
       notePlatforms(content.digest, content.platforms);
       return content;
     },

@@ -3,6 +3,7 @@ import type { Clock } from '#agent/ports';
 import { AgentError } from '#core/reason';
 import { isDigest } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
+import { hidingLogin } from '#core/registry-auth';
 import { readWanted, withinTime } from '#relay/answers';
 import { createInquirer } from '#relay/inquirer';
 import { ACCEPT, isRegistry, toManifest, toManifestHead, toPlace } from '#relay/registry-answers';
@@ -87,6 +88,9 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   /** A body that stands still must not hold its reader. */
   const limitMs = 2 * answerTimeoutMs;
 
+  /** Whatever a failure quotes of an answer: a registry may put what it was sent into headers and hosts too. */
+  const told = <T>(work: Promise<T>): Promise<T> => hidingLogin(access.credential, work);
+
   async function fetchManifest(
     repository: string,
     tagOrDigest: string,
@@ -94,7 +98,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   ): Promise<ServedManifest> {
     const path = toManifestPath(repository, tagOrDigest);
     const subject = `${address}/${repository}`;
-    return await withinTime(
+    const fetched = withinTime(
       limitMs,
       address,
       async (limit) => {
@@ -105,14 +109,15 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       },
       signal,
     );
+    return await told(fetched);
   }
 
   return {
     get isPlainHttp() {
       return line.isPlainHttp;
     },
-    login: (signal) =>
-      withinTime(
+    async login(signal) {
+      const proven = withinTime(
         limitMs,
         address,
         async (limit) => {
@@ -123,10 +128,13 @@ export function createUpstream(options: UpstreamOptions): Upstream {
           throw new AgentError('RegistryError', `${address} answers /v2/, and not as a registry does`);
         },
         signal,
-      ),
+      );
+      await told(proven);
+    },
     async headManifest(repository, tagOrDigest, signal) {
       const path = toManifestPath(repository, tagOrDigest);
-      const { response } = await inquirer.ask({ method: 'HEAD', path, repository, headers: ACCEPT }, signal);
+      const asked = inquirer.ask({ method: 'HEAD', path, repository, headers: ACCEPT }, signal);
+      const { response } = await told(asked);
       await discard(response);
       const head = toManifestHead(response.headers);
       if (head !== undefined && (!isDigest(tagOrDigest) || head.digest === tagOrDigest)) return head;
@@ -139,9 +147,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       const last = lengthBytes === undefined ? '' : fromByte + lengthBytes - 1;
       const range = fromByte === 0 && last === '' ? {} : { range: `bytes=${fromByte}-${last}` };
       const headers = { accept: '*/*', 'accept-encoding': 'identity', ...range };
-      const answer = await inquirer
-        .ask({ method: 'GET', path, repository, headers }, signal)
-        .catch(toBlobFailure);
+      const asked = inquirer.ask({ method: 'GET', path, repository, headers }, signal);
+      const answer = await told(asked).catch(toBlobFailure);
       const place = toPlace(answer.response, fromByte);
       if (place !== undefined) return { ...place, body: toBody(answer.response, address, signal) };
       await discard(answer.response);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseChallenge, parseToken, toBasic } from '#core/registry-auth';
+import { parseChallenge, parseToken, toBasic, withoutLogin } from '#core/registry-auth';
 import { Secret } from '#core/secret';
 
 describe('a challenge', () => {
@@ -39,4 +39,16 @@ describe('a token', () => {
 test('a password of any letters is written in UTF-8', () => {
   const header = toBasic({ name: 'password', username: 'gerät', password: new Secret('pä?>~€') });
   expect(Buffer.from(header.replace('Basic ', ''), 'base64').toString()).toBe('gerät:pä?>~€');
+});
+
+test('what a registry says is without the password in whatever form it travels', () => {
+  const credential = { name: 'password', username: 'device', password: new Secret('Pä+?>~') } as const;
+  const forms = [
+    'Pä+?>~',
+    'pä+?>~',
+    encodeURIComponent('Pä+?>~'),
+    toBasic(credential).slice('Basic '.length),
+  ];
+  for (const form of forms) expect(withoutLogin(`no ${form}!`, credential)).toBe('no [secret]!');
+  expect(withoutLogin('no jwt!', undefined, 'Bearer jwt')).toBe('no [secret]!');
 });

@@ -3,7 +3,7 @@ import type { ContentQuestion, ImageContent } from '#agent/relay-port';
 import { parsePlatform } from '#core/platform';
 import { AgentError } from '#core/reason';
 import { Secret } from '#core/secret';
-import { startRelay, toAccess } from '#test/unit/relay/scene';
+import { PASSWORD, startRelay, toAccess } from '#test/unit/relay/scene';
 import {
   randomLayer,
   stubImage,
@@ -233,4 +233,14 @@ it('the rate and what is kept are passed on', async () => {
   relay.setRate(1_000_000);
   await relay.keepOnly(new Set(['a']));
   expect([rates, blobs.keptOnly]).toEqual([[1_000_000], new Set(['a'])]);
+});
+
+it.each([
+  ['the type of its configuration', stubImage({ configType: `application/${PASSWORD}` })],
+  ['its platform', stubImage({ platform: `linux/${PASSWORD}` })],
+  ['its platform in an index', stubIndex({ [`linux/${PASSWORD}`]: stubImage() })],
+])('no word of the password is in what is said of an image that has it in %s', async (_, image) => {
+  const { fetchContent } = await start(image);
+  await expect(fetchContent()).rejects.toThrow('[secret]');
+  await expect(fetchContent()).rejects.not.toThrow(PASSWORD);
 });

@@ -219,6 +219,16 @@ describe('a registry that repeats the login it was sent', () => {
     const failure = await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER));
     expect(failure.message).toContain(`(DENIED: not for ${words})`);
   });
+
+  test('is not quoted with the host that it leads to', async () => {
+    const site = await startSite();
+    site.faults.blobsAt = 'ftp://Hunter2.example';
+    const login = { name: 'password', username: 'device', password: new Secret('Hunter2') } as const;
+    const upstream = makeUpstream(site.address, { access: { address: site.address, credential: login } });
+    const { message, stack } = (await failureOf(upstream.openBlob(blobOf(site), NEVER))) as Error;
+    expect(message).toContain('leads to [secret].example');
+    expect(stack).not.toMatch(/hunter2/i);
+  });
 });
 
 describe('a token', () => {
