@@ -21,7 +21,7 @@ and say what they would do. What is done already is not done again: call them as
   --module NAME          the module (puller)
   --wants NAME=IMAGE     only modules whose desired images.NAME is IMAGE, as it is written there
   --where CONDITION      only modules for which this holds too, in IoT Hub's query language
-  --tag KEY=VALUE        a tag of device twins
+  --tag KEY=VALUE        a tag of device twins; KEY is of letters, digits and _
   --max N                tag at most N devices this time
   --deployment ID        of the deployment
   --content FILE         its manifest: a layer, which has paths (properties.desired.modules.NAME), or a full one
@@ -102,7 +102,10 @@ need_tag() {
   case $tag in *=?*) ;; *) misuse "--tag KEY=VALUE is missing, as in staged=2026-12" ;; esac
   need_name --tag "$key"
   need_name --tag "$value"
-  case $key in *.*) misuse "--tag $key: no dot is allowed in a key" ;; esac
+  # As it stands in conditions, where a dot leads on and - is minus.
+  case $key in
+  [0-9]* | *[!A-Za-z0-9_]*) misuse "--tag $key: letters, digits and _ are allowed in a key, no digit first: IoT Hub would read anything else in another way" ;;
+  esac
   tagged="tags.$key = '$value'"
 }
 
@@ -148,7 +151,7 @@ count() { grep -c . "$work/$1" || :; }
 
 # The ids as a list of texts in IoT Hub's language, one job a line.
 pack_conditions() {
-  sed "s/'/''/g; s/.*/'&'/" | awk -v max="$max_condition" '
+  sed "s/'/\\\\'/g; s/.*/'&'/" | awk -v max="$max_condition" '
     list != "" && length(list) + length($0) + 1 > max { print "deviceId IN [" list "]"; list = "" }
     { list = list == "" ? $0 : list "," $0 }
     END { if (list != "") print "deviceId IN [" list "]" }'

@@ -72,7 +72,9 @@ interface Reader {
   end(): void;
 }
 
-const TOKEN = /\s*(?:('(?:[^']|'')*')|(<=|>=|!=|<>|[=<>(),[\]*])|((?:\[\[[^\]]+\]\]|[\w$.-])+))/y;
+/** A minus is an operator, which is not known here; in a text only these escapes are. */
+const TOKEN =
+  /\s*(?:('(?:[^'\\]|\\(?:['"\\]|u[\dA-Fa-f]{4}))*')|(<=|>=|!=|<>|[=<>(),[\]*])|(-?\d+(?:\.\d+)?(?![\w$.])|(?:\[\[[^\]]+\]\]|[\w$.])+))/y;
 
 function createReader(text: string): Reader {
   const tokens: string[] = [];
@@ -94,7 +96,7 @@ function createReader(text: string): Reader {
     },
     takeWord() {
       const token = tokens.shift();
-      if (token === undefined || !/^['\w$[]/.test(token)) throw new Error(`unexpected ${token ?? 'end'}`);
+      if (token === undefined || !/^['\w$[-]/.test(token)) throw new Error(`unexpected ${token ?? 'end'}`);
       return token;
     },
     end() {
@@ -185,7 +187,7 @@ function compare(operator: string, a: unknown, b: unknown): boolean {
 }
 
 function toOperand(word: string): Expression {
-  if (word.startsWith("'")) return () => word.slice(1, -1).replaceAll("''", "'");
+  if (word.startsWith("'")) return () => unescape(word.slice(1, -1));
   if (/^-?\d+(\.\d+)?$/.test(word)) return () => Number(word);
   if (word === 'true' || word === 'false') return () => word === 'true';
   const keys = toKeys(word);
@@ -197,6 +199,11 @@ function toOperand(word: string): Expression {
     );
 }
 
+const unescape = (text: string): string =>
+  text.replaceAll(/\\(?:u(.{4})|(.))/g, (_, code: string | undefined, character: string) =>
+    code === undefined ? character : String.fromCharCode(Number.parseInt(code, 16)),
+  );
+
 /** The keys of a path; one in double brackets may hold anything. */
 const toKeys = (path: string): string[] =>
-  Array.from(path.matchAll(/\[\[([^\]]+)\]\]|([\w$-]+)/g), ([, escaped, plain]) => escaped ?? plain ?? '');
+  Array.from(path.matchAll(/\[\[([^\]]+)\]\]|([\w$]+)/g), ([, escaped, plain]) => escaped ?? plain ?? '');

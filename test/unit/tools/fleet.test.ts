@@ -264,6 +264,9 @@ test.each([
   [['status', ...HUB, '--wants', "camera=x' OR '1"], 'that is no image reference'],
   [['tag', ...HUB, ...WANTS, '--tag', 'staged'], 'KEY=VALUE'],
   [['tag', ...HUB, ...WANTS, '--tag', 'staged=a b'], 'letters, digits'],
+  [['tag', ...HUB, ...WANTS, '--tag', 'staged-camera=1.5'], 'IoT Hub would read'],
+  [['tag', ...HUB, ...WANTS, '--tag', 'staged.camera=1.5'], 'IoT Hub would read'],
+  [['tag', ...HUB, ...WANTS, '--tag', '2026=yes'], 'IoT Hub would read'],
   [
     ['switch', ...HUB, ...TAG, '--deployment', 'x', '--priority', '1', '--content', 'no.json'],
     'no such file',
