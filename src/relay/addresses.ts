@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { endianness, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 
@@ -43,6 +44,24 @@ export async function listPlaces({
       places.push({ address: own.address, onlyFrom: gateway });
   }
   return places;
+}
+
+/** As Docker's documentation has it, and the deployment's `ExtraHosts`. */
+const HOST_NAME = 'host.docker.internal';
+
+/**
+ * The host's address, as a container's hosts file has it; undefined where it does not. DNS is not asked: whoever answers
+ * there for the name would be sent what is meant for this machine alone.
+ */
+export async function findHost({ root = '/' }: Pick<NetworkSources, 'root'> = {}): Promise<
+  string | undefined
+> {
+  const text = await readText(join(root, 'etc/hosts'));
+  for (const line of text.split('\n')) {
+    const [address = '', ...names] = line.replace(/#.*$/, '').trim().split(/\s+/);
+    if (isIP(address) !== 0 && names.some((name) => name.toLowerCase() === HOST_NAME)) return address;
+  }
+  return undefined;
 }
 
 /** Whether an interface is one end of a pair whose other end is elsewhere, as a container's is. */

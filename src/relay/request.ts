@@ -12,8 +12,8 @@ import { isLoopbackHost } from '#core/registry-advice';
 export interface Line {
   /** Absent: only the well-known authorities are trusted. */
   readonly trust: SecureContext | undefined;
-  /** Where the host is, for a loopback address where nobody listens. */
-  readonly hostAlias: string;
+  /** The host's address, for a loopback address where nobody listens; undefined where nothing tells it. */
+  readonly findHost: () => Promise<string | undefined>;
   /** For the head of an answer. */
   readonly answerTimeoutMs: number;
   /** Connections that wait for the next question. */
@@ -71,12 +71,9 @@ export async function request(
     return await sendTwice(url, { ...head, host }, line, signal);
   } catch (error) {
     if (!isLoopbackHost(url.hostname) || toCode(error) !== 'ECONNREFUSED') throw error;
-    try {
-      return await sendTwice(url, { ...head, host: line.hostAlias }, line, signal);
-    } catch (second) {
-      // Without the alias there is one address only, and that one refused.
-      throw /^(?:ENOTFOUND|EAI_)/.test(toCode(second)) ? error : second;
-    }
+    const found = await line.findHost();
+    if (found === undefined) throw error;
+    return await sendTwice(url, { ...head, host: found }, line, signal);
   }
 }
 

@@ -4,6 +4,7 @@ import { AgentError } from '#core/reason';
 import { isDigest } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
 import { hidingLogin } from '#core/registry-auth';
+import { findHost } from '#relay/addresses';
 import { readWanted, withinTime } from '#relay/answers';
 import { createInquirer } from '#relay/inquirer';
 import { ACCEPT, isRegistry, toManifest, toManifestHead, toPlace } from '#relay/registry-answers';
@@ -64,21 +65,20 @@ export interface UpstreamOptions {
   /** Addresses that HTTPS worked with: plain HTTP is never spoken there again. One for all upstreams of a process. */
   readonly httpsAddresses: Set<string>;
   readonly clock: Clock;
-  /** Where the host is, for a registry at a loopback address where nobody listens. Default `host.docker.internal`. */
-  readonly hostAlias?: string;
+  /** The host's address, for a registry at a loopback address where nobody listens. Default: as the hosts file has it. */
+  readonly findHost?: () => Promise<string | undefined>;
   /** For the first answer to each request. Default 30,000. */
   readonly answerTimeoutMs?: number;
 }
 
-const HOST_ALIAS = 'host.docker.internal';
 const ANSWER_TIMEOUT_MS = 30_000;
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 /** Nothing is sent. */
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { access, clock, answerTimeoutMs = ANSWER_TIMEOUT_MS, hostAlias = HOST_ALIAS } = options;
+  const { access, clock, answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   const { address } = access;
-  const line = createRegistryLine({ ...options, answerTimeoutMs, hostAlias });
+  const line = createRegistryLine({ findHost: () => findHost(), ...options, answerTimeoutMs });
   const inquirer = createInquirer({
     access,
     line,

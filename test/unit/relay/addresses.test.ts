@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { listPlaces, parseGateways } from '#relay/addresses';
+import { findHost, listPlaces, parseGateways } from '#relay/addresses';
 
 const HEAD = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n';
 /** As a container in Docker's bridge network has them: gateway 172.17.0.1. */
@@ -66,4 +66,19 @@ it('gateways are read in the byte order of the machine, and only default ones', 
   expect(parseGateways(host, true).size).toBe(0);
   const half = `${HEAD}tun0\t00000000\t010011AC\t0003\t0\t0\t0\t00000080\t0\t0\t0\n`;
   expect(parseGateways(half, true).size).toBe(0);
+});
+
+it.each([
+  ['as ExtraHosts writes it', '172.17.0.1\thost.docker.internal\n', '172.17.0.1'],
+  ['among others', '::1 localhost\n10.0.0.1 gateway  Host.docker.internal # ours\n', '10.0.0.1'],
+  ['by IPv6', 'fd00::1 host.docker.internal\n', 'fd00::1'],
+  ['not in a comment', '# 10.0.0.1 host.docker.internal\n', undefined],
+  ['not by a part of a name', '10.0.0.1 host.docker.internal.example\n', undefined],
+  ['not by what is no address', 'elsewhere host.docker.internal\n', undefined],
+])('the host is found where the hosts file has it, and nowhere else: %s', async (_, text, address) => {
+  const root = await toRoot(HEAD, {});
+  await mkdir(join(root, 'etc'));
+  await writeFile(join(root, 'etc/hosts'), `127.0.0.1\tlocalhost\n${text}`);
+  expect(await findHost({ root })).toBe(address);
+  expect(await findHost({ root: '/nonexistent' })).toBeUndefined();
 });

@@ -89,7 +89,7 @@ describe('a login', () => {
 
   test('at an address where nobody listens fails as unreachable', async () => {
     const failure = await failureOf(
-      makeUpstream('127.0.0.1:1', { hostAlias: 'nowhere.invalid' }).login(NEVER),
+      makeUpstream('127.0.0.1:1', { findHost: async () => undefined }).login(NEVER),
     );
     expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
     expect(failure.message).toContain('127.0.0.1:1');
@@ -526,14 +526,14 @@ describe('a loopback address where nobody listens', () => {
   test.each(['127.0.0.1', 'localhost'])('is the host’s: %s', async (host) => {
     // The module's own loopback refuses; the host is elsewhere, under the registry's own name.
     const site = await startAside({ auth: 'bearer', tls, host });
-    const upstream = makeUpstream(site.address, { ca: ca(), hostAlias: '127.0.0.2' });
+    const upstream = makeUpstream(site.address, { ca: ca(), findHost: async () => '127.0.0.2' });
     await upstream.login(NEVER);
     expect(new Set(site.requests.map((request) => request.host))).toEqual(new Set([site.address]));
   });
 
   test('is the host’s over plain HTTP too', async () => {
     const site = await startAside({});
-    const upstream = makeUpstream(site.address, { hostAlias: '127.0.0.2' });
+    const upstream = makeUpstream(site.address, { findHost: async () => '127.0.0.2' });
     await upstream.login(NEVER);
     expect(site.requests.map((request) => request.host)).toEqual([site.address]);
   });
@@ -543,7 +543,7 @@ describe('a loopback address where nobody listens', () => {
     const port = site.address.split(':')[1];
     const address = `192.0.2.1:${port}`;
     const failure = await failureOf(
-      makeUpstream(address, { hostAlias: '127.0.0.1', answerTimeoutMs: 300 }).login(NEVER),
+      makeUpstream(address, { findHost: async () => '127.0.0.1', answerTimeoutMs: 300 }).login(NEVER),
     );
     expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
     expect(site.requests).toEqual([]);
