@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { endianness, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 
@@ -62,6 +62,30 @@ export async function findHost({ root = '/' }: Pick<NetworkSources, 'root'> = {}
     if (isIP(address) !== 0 && names.some((name) => name.toLowerCase() === HOST_NAME)) return address;
   }
   return undefined;
+}
+
+const NEAR = new BlockList();
+for (const [net, prefix] of [
+  ['0.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+] as const) {
+  NEAR.addSubnet(net, prefix, 'ipv4');
+}
+NEAR.addSubnet('::', 127, 'ipv6');
+NEAR.addSubnet('fe80::', 10, 'ipv6');
+
+/**
+ * Whether a host is this machine or a neighbour on the wire, by what is written: loopback, link-local, unspecified. Names
+ * are not looked up.
+ *
+ * @param host - IPv6 in brackets
+ */
+export function isNear(host: string): boolean {
+  const name = host.replaceAll(/[[\]]/g, '');
+  const version = isIP(name);
+  if (version === 0) return /(?:^|\.)localhost\.?$/i.test(name);
+  return NEAR.check(name, version === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** Whether an interface is one end of a pair whose other end is elsewhere, as a container's is. */

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { AgentError } from '#core/reason';
 import type { RegistryAccess } from '#core/registry-access';
+import { split } from '#core/registry-advice';
 import { knowsNoTls } from '#core/registry-probe';
+import { isNear } from '#relay/addresses';
 import { toNetworkFailure } from '#relay/registry-failure';
 import { createConnections, request, toTrust } from '#relay/request';
 import type { Line, RequestHead } from '#relay/request';
@@ -12,7 +14,10 @@ export interface RegistryLine {
   readonly isPlainHttp: boolean | undefined;
   /** A path of the registry itself, without redirects. */
   ask(path: string, head: RequestHead, signal: AbortSignal): Promise<Answer>;
-  /** Any address, without redirects, with the same trust. Never plain HTTP for a registry that speaks HTTPS. */
+  /**
+   * Any address, without redirects, with the same trust. Never plain HTTP for a registry that speaks HTTPS, and no loopback
+   * or link-local address for one that is elsewhere.
+   */
   askElsewhere(url: URL, head: RequestHead, signal: AbortSignal): Promise<Answer>;
 }
 
@@ -95,6 +100,13 @@ export function createRegistryLine(options: RegistryLineOptions): RegistryLine {
     async askElsewhere(url, head, signal) {
       if (url.protocol !== 'https:' && (url.protocol !== 'http:' || isPlainHttp !== true)) {
         throw new AgentError('RegistryInsecure', `${address} leads to ${url.host} over ${url.protocol}//`);
+      }
+      // What answers there is not meant for whoever has a registry.
+      if (isNear(url.hostname) && !isNear(split(address).host)) {
+        throw new AgentError(
+          'RegistryError',
+          `${address} leads to ${url.host}, which is for this device only`,
+        );
       }
       return await toFailures(signal, send(url, head, signal));
     },

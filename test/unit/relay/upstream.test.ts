@@ -11,6 +11,7 @@ import { BrokenConnection } from '#core/reason';
 import { Secret } from '#core/secret';
 import { createCertificateAuthority, issueServerCertificate } from '#lab/certificates';
 import type { Certificate } from '#lab/certificates';
+import { createRegistryLine } from '#relay/registry-line';
 import { drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
 import { BASIC, makeBytes, startSite, toDigest } from '#test/unit/relay/site';
 import type { Site, SiteOptions } from '#test/unit/relay/site';
@@ -42,6 +43,13 @@ const blobOf = (site: Site, fromByte = 0) => ({
   fromByte,
 });
 const urlsOf = ({ requests }: Site): string[] => requests.map(({ method, url }) => `${method} ${url}`);
+const toLine = (address: string) =>
+  createRegistryLine({
+    access: { address, credential: undefined },
+    httpsAddresses: new Set(),
+    findHost: async () => undefined,
+    answerTimeoutMs: 300,
+  });
 const ca = (): string => authority.certificatePem;
 
 describe('a login', () => {
@@ -402,6 +410,34 @@ describe('a blob', () => {
     expect(failure).toMatchObject({ reason: 'RegistryInsecure' });
     expect(store.requests).toEqual([]);
   });
+
+  test.each([
+    '127.0.0.1',
+    'localhost',
+    'a.localhost.',
+    '[::1]',
+    '0.0.0.0',
+    '169.254.169.254',
+    '2852039166',
+    '[fe80::1]',
+    '[::ffff:127.0.0.1]',
+  ])('of a registry elsewhere is not asked for at %s', async (host) => {
+    const line = toLine('plant.example:5000');
+    const asked = line.askElsewhere(new URL(`https://${host}:9/`), { method: 'GET', headers: {} }, NEVER);
+    expect(await failureOf(asked)).toMatchObject({
+      reason: 'RegistryError',
+      message: expect.stringMatching(/^plant\.example:5000 leads to .*this device/) as string,
+    });
+  });
+
+  test.each(['127.0.0.1:5000', 'localhost', '169.254.7.7'])(
+    'of a registry at %s may be on this device too',
+    async (address) => {
+      const url = new URL('https://127.0.0.1:9/');
+      const asked = toLine(address).askElsewhere(url, { method: 'GET', headers: {} }, NEVER);
+      expect(await failureOf(asked)).toMatchObject({ reason: 'RegistryUnreachable' });
+    },
+  );
 
   test('that another host refuses says nothing of the right to pull', async () => {
     const store = await startSite();
