@@ -29,6 +29,8 @@ export const QUERY_TIMEOUT_MS = 30_000;
 /** While it waits for an answer the engine is asked this often whether it is there itself. */
 const PING_EVERY_MS = 10_000;
 const PING_TIMEOUT_MS = 5000;
+/** While it works on something else it may take longer: what it was asked is ended for it. */
+const BUSY_PING_TIMEOUT_MS = 9000;
 
 /** What the client throws: with a status where the engine answered, with a system's code where it did not. */
 interface ClientError extends Error {
@@ -75,9 +77,9 @@ export function createDockerConnection(
     }
   }
 
-  async function ping(signal: AbortSignal): Promise<void> {
+  async function ping(signal: AbortSignal, timeoutMs = PING_TIMEOUT_MS): Promise<void> {
     const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(toTimeout(PING_TIMEOUT_MS)), PING_TIMEOUT_MS);
+    const timer = setTimeout(() => limit.abort(toTimeout(timeoutMs)), timeoutMs);
     const send = (): Promise<unknown> =>
       sendPing().catch((error: unknown) => {
         if (toStatus(error) === undefined) throw error;
@@ -90,13 +92,14 @@ export function createDockerConnection(
   }
 
   return {
-    ping,
+    ping: (signal) => ping(signal),
     async ask(signal, question, registry) {
       const limit = new AbortController();
       const late = (): void => limit.abort(toTimeout(QUERY_TIMEOUT_MS, registry?.address));
       const timer = setTimeout(late, QUERY_TIMEOUT_MS);
       const ended = new AbortController();
-      const doubt = (): void => void ping(ended.signal).catch((error: unknown) => limit.abort(error));
+      const doubt = (): void =>
+        void ping(ended.signal, BUSY_PING_TIMEOUT_MS).catch((error: unknown) => limit.abort(error));
       const doubts = setInterval(doubt, PING_EVERY_MS);
       try {
         return await askWithin(limit, signal, question, registry?.credential);

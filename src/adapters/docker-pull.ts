@@ -136,7 +136,8 @@ function findFault(
     wanted === undefined
       ? `this engine runs ${formatPlatform(engine)}`
       : `${formatPlatform(wanted)} is wanted`;
-  return new AgentError('PlatformMismatch', `The image is for ${formatPlatform(image.platform)}; ${other}.`);
+  const held = formatPlatform(image.platform);
+  return new AgentError('PlatformMismatch', `The image is for ${held}; ${other}.`, { quoted: [held] });
 }
 
 /** Takes away what was pulled in vain, and gives its name back to the image that had it. */

@@ -185,6 +185,7 @@ export function shiftTimes(book: Book, byMs: number): void {
     () => true,
     (image) => record.shifted(image, byMs),
   );
+  for (const [name, image] of book.shelved) book.shelved.set(name, record.shifted(image, byMs));
   for (const [name, registry] of book.registries) book.registries.set(name, shiftedRegistry(registry, byMs));
   for (const [address, untilMs] of book.openings) {
     if (untilMs !== OPEN) book.openings.set(address, untilMs + byMs);

@@ -16,6 +16,7 @@ export async function login(name: string, deps: LoginDeps, signal: AbortSignal):
   const record = book.registries.get(name);
   if (record === undefined) return;
   if (record.attempts > 0) tally.count('retries_total', { action: 'login' });
+  const begun = outcomes.toLoginBeginning(book);
   const outcome = await tryCredentials(record, deps, signal);
   if (signal.aborted) return;
   tally.count('logins_total', {
@@ -25,7 +26,7 @@ export async function login(name: string, deps: LoginDeps, signal: AbortSignal):
   // A registry that was changed meanwhile is logged in to anew, for what it is now.
   if (book.registries.get(name)?.registry !== record.registry) return;
   const before = record.login;
-  outcomes.takeLogin(book, name, outcome, toMoment());
+  outcomes.takeLogin(book, name, outcome, { ...toMoment(), begun });
   const fields = { registry: name, address: record.registry.address };
   if (outcome.kind === 'failed') {
     log.debug({ ...fields, reason: outcome.reason, error: outcome.message }, 'login attempt failed');

@@ -36,7 +36,7 @@ export interface Measures {
 
 export interface MeasureDeps {
   readonly transports: Pick<Transports, 'fetchContent' | 'fetchUnpackedSizes' | 'isKeeping'>;
-  readonly observer: Pick<Observer, 'info' | 'fetchLayers'>;
+  readonly observer: Pick<Observer, 'info' | 'last' | 'fetchLayers'>;
   readonly book: Pick<Book, 'generation'>;
   readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
 }
@@ -60,11 +60,11 @@ export function createMeasures({ transports, observer, book, clock }: MeasureDep
     const missing = toMissingLayers(content, await observer.fetchLayers(signal));
     const storage = toStorage();
     const ampleBytes = toAmpleBytes(missing, storage);
-    const comparedAtMs = clock.nowMs();
+    const compared = { atMs: clock.nowMs(), listing: observer.last };
     return {
       key: toImageKey(spec),
       content,
-      comparedAtMs,
+      compared,
       missing,
       ampleBytes,
       ...toDiskNeed(missing, storage),
@@ -90,9 +90,9 @@ export function createMeasures({ transports, observer, book, clock }: MeasureDep
   ): Promise<KnownContent> {
     const sizes = new Map(known.missing.map(({ digest, unpackedBytes }) => [digest, unpackedBytes]));
     const layers = withUnpackedBytes(known.content.layers, sizes);
-    const compared = await compare(spec, { ...known.content, layers }, signal);
-    const ampleBytes = known.ampleBytes === 0 ? 0 : compared.ampleBytes;
-    return { ...known, ...compared, content: known.content, ampleBytes };
+    const fresh = await compare(spec, { ...known.content, layers }, signal);
+    const ampleBytes = known.ampleBytes === 0 ? 0 : fresh.ampleBytes;
+    return { ...known, ...fresh, content: known.content, ampleBytes };
   }
 
   async function size(

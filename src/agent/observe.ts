@@ -16,6 +16,8 @@ export interface Observer {
   readonly info: EngineInfo | undefined;
   /** The last look is older than a change that this module made itself: it must not be judged by. */
   readonly isStale: boolean;
+  /** The last listing, with what was pulled since. */
+  readonly last: ImageIndex | undefined;
   /** The id that a name had in the last listing; empty where it had none. */
   toId(name: string): string;
   /** The layers of all images of the last listing; one inspection for each that was never inspected before. */
@@ -124,6 +126,9 @@ export function createObserver(engine: Engine, clock: Clock): Observer {
   return {
     get info() {
       return info;
+    },
+    get last() {
+      return last;
     },
     get isStale() {
       return changes !== changesAtListing;

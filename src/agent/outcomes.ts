@@ -1,9 +1,9 @@
-import { takeHeard, toSpec, updateAll } from '#agent/book';
+import { demandLogin, takeHeard, toSpec, updateAll } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { PulledImage, RemoteManifest } from '#agent/ports';
 import type { Credential, ImageSpec } from '#core/desired-state';
 import * as record from '#core/image-record';
-import type { Failure, ImageRecord, Moment } from '#core/image-record';
+import type { Demand, Failure, ImageRecord, Moment } from '#core/image-record';
 import { isPlatformMatch } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { FAILURES } from '#core/reason';
@@ -90,7 +90,8 @@ function fail(book: Book, name: string, failure: Omit<Failure, 'retryAtMs'>, end
   const before = book.images.get(name);
   if (before === undefined) return;
   const { begun } = ending;
-  const isOvertaken = before.demand !== begun.record?.demand || book.generation !== begun.generation;
+  const isDemanded = before.demand !== undefined && before.demand !== begun.record?.demand;
+  const isOvertaken = isDemanded || book.generation !== begun.generation;
   const isRetried = FAILURES[failure.reason].retry !== 'never';
   const after = isOvertaken
     ? record.failedBefore(before, failure, ending)
@@ -155,8 +156,26 @@ export function takeCheckFailed(book: Book, name: string, error: AgentError, end
   suspect(book, name, error.reason);
 }
 
+/** When a login began: what was asked for since is tried again at once, should it fail. */
+export interface LoginBeginning {
+  readonly generation: number;
+  /** Of the registry's images, by name. */
+  readonly demands: ReadonlyMap<string, Demand | undefined>;
+}
+
+/** A login begins. */
+export const toLoginBeginning = (book: Book): LoginBeginning => ({
+  generation: book.generation,
+  demands: new Map([...book.images].map(([name, { demand }]) => [name, demand])),
+});
+
 /** A login ended. Another credential, or a registry that is back, frees what failed for want of it. */
-export function takeLogin(book: Book, name: string, outcome: LoginOutcome, moment: Moment): void {
+export function takeLogin(
+  book: Book,
+  name: string,
+  outcome: LoginOutcome,
+  { begun, ...moment }: Moment & { readonly begun: LoginBeginning },
+): void {
   const before = book.registries.get(name);
   if (before === undefined) return;
   const { login } = before;
@@ -164,17 +183,27 @@ export function takeLogin(book: Book, name: string, outcome: LoginOutcome, momen
   const isOfRegistry = (image: ImageRecord, spec: ImageSpec): boolean =>
     spec.registry === name && image.failure !== undefined;
   if (outcome.kind === 'failed') {
-    updateAll(
-      book,
-      (_image, spec) => spec.registry === name,
-      (image) => record.settled(image, false),
-    );
+    settleWaiting(book, name, begun, moment.nowMs);
   } else if (login.kind === 'failed') {
     updateAll(book, (image, spec) => isOfRegistry(image, spec) && isSuspicious(image), record.cleared);
   } else if (login.kind === 'accepted' && login.credential !== outcome.credential) {
     const isRefused = (image: ImageRecord): boolean => image.failure?.reason === 'Unauthorized';
     updateAll(book, (image, spec) => isOfRegistry(image, spec) && isRefused(image), record.cleared);
   }
+}
+
+/** Images wait for a login that failed: what was demanded of them ends with it, but for what came since it began. */
+function settleWaiting(book: Book, registry: string, begun: LoginBeginning, nowMs: number): void {
+  // What is being pulled waits for nothing.
+  const pulling = new Set(Array.from(book.claimed.values(), ({ name }) => name));
+  let isAsked = book.generation !== begun.generation;
+  for (const [name, image] of book.images) {
+    if (toSpec(book, name)?.registry !== registry || pulling.has(name)) continue;
+    const isSince = image.demand !== undefined && image.demand !== begun.demands.get(name);
+    if (isSince) isAsked = true;
+    else book.images.set(name, record.settled(image, false));
+  }
+  if (isAsked) demandLogin(book, registry, nowMs);
 }
 
 /**

@@ -37,9 +37,8 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
   let names = images;
   for (;;) {
     const task = await ask<TaskDocument>(session, 'GetTaskStatus', { correlationId });
-    const status = await fetchStanding(session, names);
-    const gone = names.filter((name) => !Object.hasOwn(status.images, name));
-    names = Object.keys(status.images);
+    const { status, gone } = await fetchStanding(session, names);
+    names = names.filter((name) => !gone.includes(name));
     if (!isJson) for (const name of gone) session.write(`${name}: no longer desired\n`);
     if (!isJson) tellProgress(session, status.images, told);
     if (task.status !== 'Running' || session.nowMs() >= endMs) {
@@ -54,15 +53,23 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
   }
 }
 
-/** Where the named images stand; those that are no longer desired are left out. */
-async function fetchStanding(session: Session, names: readonly string[]): Promise<StatusDocument> {
+interface Standings {
+  /** Of the named images, as far as that is told: a pass may have to look at one that was desired just now. */
+  readonly status: StatusDocument;
+  /** No longer desired. */
+  readonly gone: readonly string[];
+}
+
+/** Where the named images stand. */
+async function fetchStanding(session: Session, names: readonly string[]): Promise<Standings> {
   try {
-    return await fetchStatus(session, names);
+    return { status: await fetchStatus(session, names), gone: [] };
   } catch (error) {
     if (!(error instanceof Refused) || error.exitCode !== EXIT.usage) throw error;
     const status = await fetchStatus(session);
     const images = Object.entries(status.images).filter(([name]) => names.includes(name));
-    return { ...status, images: Object.fromEntries(images) };
+    const gone = names.filter((name) => !Object.hasOwn(status.images, name));
+    return { status: { ...status, images: Object.fromEntries(images) }, gone };
   }
 }
 

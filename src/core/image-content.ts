@@ -1,4 +1,5 @@
 import type { DiskNeed } from '#core/disk-need';
+import type { ImageIndex } from '#core/presence';
 import type { Platform } from '#core/platform';
 
 /** What an image holds for one platform, as its registry describes it before any layer is fetched. */
@@ -71,8 +72,8 @@ export interface KnownContent extends DiskNeed {
   readonly content: ImageContent;
   /** When the registry was asked, by the steady clock, and for which desired properties; absent where a pull itself asked. */
   readonly asked?: { readonly atMs: number; readonly generation: number };
-  /** When it was compared with what the engine has, milliseconds since 1970. */
-  readonly comparedAtMs: number;
+  /** When it was compared with what the engine has, milliseconds since 1970, and with which listing. */
+  readonly compared: { readonly atMs: number; readonly listing: ImageIndex | undefined };
   /** The layers that the engine did not have then, from the bottom up. */
   readonly missing: readonly ImageLayer[];
   /**

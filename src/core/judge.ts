@@ -33,8 +33,12 @@ export interface Judgement {
 const LOW_DISK_RECHECK_MS = 30_000;
 
 /** Whether what an image lacks may be other than it was found to be; so too where the clock was set meanwhile. */
-export const isComparedLongAgo = ({ comparedAtMs }: KnownContent, nowMs: number): boolean =>
-  Math.abs(nowMs - comparedAtMs) >= LOW_DISK_RECHECK_MS;
+export const isComparedLongAgo = ({ compared }: KnownContent, nowMs: number): boolean =>
+  Math.abs(nowMs - compared.atMs) >= LOW_DISK_RECHECK_MS;
+
+/** Whether the engine was listed since, or other properties are desired, or the image was demanded. */
+const isOtherNow = ({ compared, asked }: KnownContent, { engine, generation }: World): boolean =>
+  (engine.kind === 'known' && engine.index !== compared.listing) || asked?.generation !== generation;
 
 /** The world, with what is worked out once for all images. */
 export interface Court extends World {
@@ -203,8 +207,8 @@ function toPullable(candidate: Candidate, standing: Standing, world: Court): Jud
   if (spareBytes >= (need?.diskBytes ?? 0) && spareBytes >= 0) {
     return standing === QUEUED ? PULLABLE : { standing, isSettled: false, want: { kind: 'pull' } };
   }
-  // The engine may have some of its layers by now, or others no longer.
-  const isOutdated = isMeasured && isComparedLongAgo(known, world.nowMs);
+  // The engine may have some of its layers by now, or others no longer; a tag may have moved.
+  const isOutdated = isMeasured && isComparedLongAgo(known, world.nowMs) && isOtherNow(known, world);
   return {
     standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, need)),
     isSettled: false,

@@ -88,9 +88,11 @@ export function parseManifest(text: string, mediaType: string): Manifest {
   const type = toMediaType(mediaType);
   const kind = KINDS.get(type);
   if (kind === undefined) {
+    const words = shown(type);
     throw new AgentError(
       'RegistryError',
-      `the manifest is of type ${shown(type) || 'nothing'}, which no engine of today pulls: push the image again with a current tool (docker push, az acr import)`,
+      `the manifest is of type ${words || 'nothing'}, which no engine of today pulls: push the image again with a current tool (docker push, az acr import)`,
+      { quoted: [words] },
     );
   }
   const fields = parseObject(text, 'manifest');
@@ -132,9 +134,11 @@ export function parseImageConfig(text: string): ImageConfig {
  */
 export function requireImage({ config }: ImageManifest): void {
   if (CONFIG_MEDIA_TYPES.has(config.mediaType)) return;
+  const type = shown(config.mediaType);
   throw new AgentError(
     'RegistryError',
-    `what is there is no container image (its configuration is of type ${shown(config.mediaType)}): name the image’s own repository and tag`,
+    `what is there is no container image (its configuration is of type ${type}): name the image’s own repository and tag`,
+    { quoted: [type] },
   );
 }
 
@@ -168,10 +172,11 @@ export function pickChild({ children }: ImageIndex, engine: Platform, wanted?: P
 
 /** The failure of an image that holds nothing for a platform. */
 export function toMismatch(held: readonly Platform[], target: Platform): AgentError {
-  const names = held.slice(0, 12).map(formatPlatform).join(', ') || 'no platform';
+  const names = shown(held.slice(0, 12).map(formatPlatform).join(', '));
   return new AgentError(
     'PlatformMismatch',
-    `the image is for ${shown(names)}, and not for ${formatPlatform(target)}`,
+    `the image is for ${names || 'no platform'}, and not for ${formatPlatform(target)}`,
+    { quoted: [names] },
   );
 }
 

@@ -33,7 +33,7 @@ export function planQuestions(judgements: Judgements, court: Court, mayPull: boo
   return [
     ...planBrief('check', toWanted(judgements, 'check', court), checks.size, admit),
     // What images hold is asked in the order in which they are pulled.
-    ...planBrief('measure', toCandidates(judgements, 'measure', court), measures.size, admit),
+    ...planBrief('measure', toUnknownFirst(judgements, court), measures.size, admit),
     ...(mayPull ? planPulls(judgements, court, admit) : []),
   ];
 }
@@ -65,6 +65,13 @@ function planBrief(
     if (admit(spec.reference.registry)) actions.push({ kind, name });
   }
   return actions;
+}
+
+/** What is known of an image that waits for room is looked at again when there is nothing else to ask. */
+function toUnknownFirst(judgements: Judgements, world: World): readonly Candidate[] {
+  const candidates = toCandidates(judgements, 'measure', world);
+  const isKnown = ({ name }: Candidate): boolean => world.contents.has(name);
+  return [...candidates.filter((one) => !isKnown(one)), ...candidates.filter(isKnown)];
 }
 
 /** Desired images of which something is wanted, higher priority first, then by name. */

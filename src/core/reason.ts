@@ -134,14 +134,36 @@ export const FAILURES: Readonly<Record<FailureReason, FailureRow>> = {
   },
 };
 
+interface AgentErrorOptions extends ErrorOptions {
+  /** Parts of the message that are a registry's words, in which it may repeat what it was sent. */
+  readonly quoted?: readonly string[];
+}
+
 /** A failure with its reason, classified once, where it first appears. Anything else that is thrown is a bug. */
 export class AgentError extends Error {
   override readonly name = 'AgentError';
   readonly reason: FailureReason;
+  #quoted: readonly string[];
 
-  constructor(reason: FailureReason, message: string, options?: ErrorOptions) {
+  constructor(reason: FailureReason, message: string, options: AgentErrorOptions = {}) {
     super(message, options);
     this.reason = reason;
+    this.#quoted = options.quoted ?? [];
+  }
+
+  /** These parts of the message are a registry's words too. */
+  quote(...words: readonly string[]): void {
+    this.#quoted = [...this.#quoted, ...words];
+  }
+
+  /** Says what is quoted in other words, once: several may have waited for one failure. */
+  requote(toOthers: (words: string) => string): void {
+    for (const words of this.#quoted.filter((quoted) => quoted !== '')) {
+      const others = toOthers(words);
+      this.message = this.message.replaceAll(words, () => others);
+      this.stack = this.stack?.replaceAll(words, () => others) ?? '';
+    }
+    this.#quoted = [];
   }
 
   /** `error` itself where it is an AgentError; else an AgentError of reason `Unknown` that keeps it as its cause. */

@@ -100,11 +100,12 @@ export function withoutLogin(words: string, credential: Credential | undefined, 
   return secrets.length === 0 ? words : words.replaceAll(new RegExp(secrets.join('|'), 'gi'), '[secret]');
 }
 
-/** The same failure, and what it says as {@link withoutLogin} has it. */
+/**
+ * The same failure, and what it quotes as {@link withoutLogin} has it. Its own words stay: what is missing in a sentence
+ * that everybody knows would tell the password.
+ */
 export function hideLogin(error: unknown, credential: Credential | undefined): unknown {
-  if (!(error instanceof AgentError)) return error;
-  error.message = withoutLogin(error.message, credential);
-  error.stack = withoutLogin(error.stack ?? '', credential);
+  if (error instanceof AgentError) error.requote((words) => withoutLogin(words, credential));
   return error;
 }
 

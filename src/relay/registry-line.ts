@@ -99,16 +99,23 @@ export function createRegistryLine(options: RegistryLineOptions): RegistryLine {
     ask: (path, head, signal) => toFailures(signal, askSomehow(path, head, signal)),
     async askElsewhere(url, head, signal) {
       if (url.protocol !== 'https:' && (url.protocol !== 'http:' || isPlainHttp !== true)) {
-        throw new AgentError('RegistryInsecure', `${address} leads to ${url.host} over ${url.protocol}//`);
+        throw new AgentError('RegistryInsecure', `${address} leads to ${url.host} over ${url.protocol}//`, {
+          quoted: [url.host],
+        });
       }
       // What answers there is not meant for whoever has a registry.
       if (isNear(url.hostname) && !isNear(split(address).host)) {
         throw new AgentError(
           'RegistryError',
           `${address} leads to ${url.host}, which is for this device only`,
+          { quoted: [url.host] },
         );
       }
-      return await toFailures(signal, send(url, head, signal));
+      return await toFailures(signal, send(url, head, signal)).catch((error: unknown) => {
+        // It names the place, which is the registry's word.
+        if (error instanceof AgentError) error.quote(url.host, url.hostname);
+        throw error;
+      });
     },
   };
 }

@@ -77,7 +77,11 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
       });
     } catch (error) {
       // The registry may ask for another login by now, or for none: the next question shows it.
-      if (!isBusy && challenge === known) challenge = undefined;
+      if (!isBusy && challenge === known) {
+        challenge = undefined;
+        // Nor may it know the tokens that it gave.
+        held.clear();
+      }
       throw error;
     }
   }
@@ -89,7 +93,7 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
     if (url === null) throw new AgentError('RegistryError', `${address} names no place where tokens are had`);
     if (credential !== undefined && url.origin !== challenge.origin) {
       const message = `${address} wants the password sent to ${url.origin}; it goes to the registry's own address only`;
-      throw new AgentError('RegistryError', message);
+      throw new AgentError('RegistryError', message, { quoted: [url.host] });
     }
     return {
       url: toTokenUrl(url, { service, repository, username: credential?.username }),

@@ -87,10 +87,10 @@ describe('a question', () => {
   test.each([
     ['about nothing else', undefined],
     ['about a registry', plant],
-  ])('%s to an engine that is silent altogether fails after 15 s', async (_, registry) => {
+  ])('%s to an engine that is silent altogether fails after 19 s', async (_, registry) => {
     expect(await waitInVain(never, registry)).toEqual([
-      15,
-      expect.objectContaining(unavailable('The engine did not answer within 5 s.')),
+      19,
+      expect.objectContaining(unavailable('The engine did not answer within 9 s.')),
     ]);
   });
 
@@ -98,7 +98,7 @@ describe('a question', () => {
     let pings = 0;
     const once = (): Promise<unknown> => ((pings += 1) === 1 ? always() : never());
     expect(await waitInVain(once, plant)).toEqual([
-      25,
+      29,
       expect.objectContaining({ reason: 'EngineUnavailable' }),
     ]);
   });

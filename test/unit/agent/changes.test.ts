@@ -434,3 +434,67 @@ it('an image of the containerd store that is given one more platform was not gon
   expect(phases()).toEqual({ camera: 'Pulled', gate: 'Pulled' });
   expect(image('camera')).not.toHaveProperty('evictions');
 });
+
+describe('what is asked for while a login fails is done after it', () => {
+  async function startHanging() {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const { login } = engine;
+    const { promise, reject } = Promise.withResolvers<void>();
+    engine.login = () => promise;
+    const stage = startStage({ engine });
+    await stage.desire({ camera: CAMERA });
+    const fail = (): void => {
+      engine.login = login;
+      reject(new AgentError('RegistryUnreachable', 'no route'));
+    };
+    return { stage, fail };
+  }
+
+  it.each<[string, (stage: Stage) => Promise<unknown>]>([
+    ['PullImages', ({ call }) => call('PullImages')],
+    [
+      'a change of the desired properties',
+      ({ desire }) => desire({ camera: { image: CAMERA, priority: 3 } }),
+    ],
+  ])('%s', async (_, ask) => {
+    const { stage, fail } = await startHanging();
+    await ask(stage);
+    fail();
+    await stage.clock.advance(1000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+  });
+});
+
+it('a task tells what came of its own pull, though a login fails meanwhile', async () => {
+  const engine = createFakeEngine();
+  engine.serve(CAMERA);
+  const { desire, call, clock, phases, hub } = startStage({ engine, random: 0.5 });
+  await desire({ camera: CAMERA }, { refreshIntervalSeconds: 60, stallTimeoutSeconds: 3600 });
+  engine.pulls[0]?.finish();
+  await clock.advance(1000);
+  const { payload } = await call('PullImages', { force: true });
+  await clock.advance(1000);
+  engine.failures.set(ADDRESS, 'RegistryUnreachable');
+  await clock.advance(100_000);
+  expect(phases()).toEqual({ camera: 'Pulling' });
+  expect(hub.reported['registries']).toMatchObject({ plant: { login: 'Failed' } });
+  engine.failures.delete(ADDRESS);
+  engine.pulls[0]?.finish();
+  await clock.advance(1000);
+  const { correlationId } = Object(payload);
+  expect((await call('GetTaskStatus', { correlationId })).payload).toMatchObject({ status: 'Completed' });
+});
+
+it('an entry that is at fault while the clock is set back waits no longer for its turn', async () => {
+  const { engine, desire, entry, clock, phases } = await startPulled();
+  engine.evict(CAMERA);
+  await clock.advance(7000);
+  await desire({ camera: { ...entry, priority: 1000 } }, { retryInitialSeconds: 60 });
+  clock.jump(-30 * 86_400_000);
+  await clock.advance(1000);
+  await desire({ camera: entry }, { retryInitialSeconds: 60 });
+  await clock.advance(120_000);
+  expect(phases()).toEqual({ camera: 'Pulled' });
+});

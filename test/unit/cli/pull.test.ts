@@ -70,3 +70,24 @@ it('waits no longer than four hours for what is paused', async () => {
   expect(nowMs).toBe(4 * 3_600_000);
   expect(text).toMatch(/^camera: Waiting Paused\n\nconnected-registry-puller.*Not ready: 0 of 1 image/s);
 });
+
+it('waits for an image of which nobody has told yet where it stands', async () => {
+  let looks = 0;
+  let text = '';
+  const gate = { image: 'plant:5000/gate:1', phase: 'Pulled' };
+  const answers = (): Readonly<Record<string, object>> => ({
+    PullImages: { correlationId: 'task-1', images: ['gate'] },
+    GetTaskStatus: { status: looks < 2 ? 'Running' : 'Completed', images: {} },
+    GetStatus: { ...STATUS, images: looks < 2 ? {} : { gate } },
+  });
+  const session: Session = {
+    call: async (method) => ({ status: 200, payload: { ...answers()[method] } }),
+    write: (written) => void (text += written),
+    isTerminal: false,
+    nowMs: () => looks * 1000,
+    sleep: async () => void (looks += 1),
+    version: '1.0.0',
+  };
+  expect(await pull(session, { ...OPTIONS, names: ['gate'] })).toBe(0);
+  expect(text).toMatch(/^gate: Pulled\n/);
+});

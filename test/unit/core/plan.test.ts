@@ -521,7 +521,7 @@ const known = (spec: ImageSpec, diskBytes = 4_000_000, ampleBytes = 0): KnownCon
     config: { digest: digestOf('c'), sizeBytes: 1 },
     layers: [LAYER],
   },
-  comparedAtMs: NOW_MS,
+  compared: { atMs: NOW_MS, listing: undefined },
   missing: [LAYER],
   diskBytes,
   isDiskGuessed: ampleBytes > 0,
@@ -550,6 +550,24 @@ const RELAY_ROWS: readonly Row[] = [
     specs: { a: A, b: B },
     world: { ...ON, openings: new Map() },
     actions: ['measure b'],
+  },
+  {
+    when: 'images wait for room, and others were not asked about: these come first, and those once the engine was listed anew',
+    specs: { a: A, b: B },
+    world: {
+      ...ON,
+      freeBytes: 500_000_000,
+      contents: new Map([['b', { ...known(B), compared: { atMs: NOW_MS - 30_000, listing: undefined } }]]),
+    },
+    actions: ['measure a', 'measure b'],
+    standings: { a: 'Waiting Queued', b: 'Waiting LowDisk' },
+  },
+  {
+    when: 'an image waits for room, and was compared with the engine a moment ago: it is left alone',
+    specs: { b: B },
+    world: { ...ON, freeBytes: 500_000_000, contents: new Map([['b', known(B)]]) },
+    actions: [],
+    standings: { b: 'Waiting LowDisk' },
   },
   {
     when: 'nobody has decided yet how images come: it is asked too',

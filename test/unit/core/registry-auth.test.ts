@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseChallenge, parseToken, toBasic, withoutLogin } from '#core/registry-auth';
+import { AgentError } from '#core/reason';
+import { hideLogin, parseChallenge, parseToken, toBasic, withoutLogin } from '#core/registry-auth';
 import { Secret } from '#core/secret';
 
 describe('a challenge', () => {
@@ -51,4 +52,17 @@ test('what a registry says is without the password in whatever form it travels',
   ];
   for (const form of forms) expect(withoutLogin(`no ${form}!`, credential)).toBe('no [secret]!');
   expect(withoutLogin('no jwt!', undefined, 'Bearer jwt')).toBe('no [secret]!');
+});
+
+test('a failure is without the password where it quotes a registry, once, and its own words stay', () => {
+  const quoting = new AgentError('RegistryError', 'the registry leads to registry.example', {
+    quoted: ['registry.example'],
+  });
+  const credential = { name: 'password', username: 'device', password: new Secret('registry') } as const;
+  for (let waiter = 0; waiter < 3; waiter += 1) hideLogin(quoting, credential);
+  expect(quoting.message).toBe('the registry leads to [secret].example');
+  const letter = { ...credential, password: new Secret('e') };
+  const failed = new AgentError('RegistryError', 'the type is e', { quoted: ['e'] });
+  for (let waiter = 0; waiter < 3; waiter += 1) hideLogin(failed, letter);
+  expect(failed.message.length).toBeLessThan(60);
 });

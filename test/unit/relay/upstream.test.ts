@@ -216,6 +216,21 @@ describe('a password', () => {
   });
 });
 
+test('tokens of before a failure are not tried where another is to be had', async () => {
+  const site = await startSite({ auth: 'bearer' });
+  site.faults.expiresIn = 3600;
+  const upstream = makeUpstream(site.address);
+  await upstream.login(NEVER);
+  site.faults.isTokenCut = true;
+  expect(await failureOf(upstream.openBlob(blobOf(site), NEVER))).toMatchObject({
+    reason: 'RegistryUnreachable',
+  });
+  // It comes back with another key to sign by.
+  site.faults.isTokenCut = false;
+  site.tokens.clear();
+  await expect(upstream.login(NEVER)).resolves.toBeUndefined();
+});
+
 describe('a registry that repeats the login it was sent', () => {
   test.each([
     ['the password, for a token', 'bearer', 401, 'Basic [secret] is device:[secret]'],
