@@ -112,8 +112,8 @@ export function createRegistryLine(options: RegistryLineOptions): RegistryLine {
         );
       }
       return await toFailures(signal, send(url, head, signal)).catch((error: unknown) => {
-        // It names the place, which is the registry's word.
-        if (error instanceof AgentError) error.quote(url.host, url.hostname);
+        // It names the place, which is the registry's word where it is another than its own.
+        if (error instanceof AgentError && url.host !== address) error.quote(url.host, url.hostname);
         throw error;
       });
     },

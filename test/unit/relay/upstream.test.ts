@@ -243,6 +243,15 @@ describe('a registry that repeats the login it was sent', () => {
     expect(failure.message).toContain(`(DENIED: not for ${words})`);
   });
 
+  test('is told by its own address, though that holds the password', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    const login = { name: 'password', username: 'device', password: new Secret('127') } as const;
+    const upstream = makeUpstream(site.address, { access: { address: site.address, credential: login } });
+    site.faults.isTokenCut = true;
+    const { message } = await failureOf(upstream.openBlob(blobOf(site), NEVER));
+    expect(message).toContain(site.address);
+  });
+
   test('is not quoted with the host that it leads to', async () => {
     const site = await startSite();
     site.faults.blobsAt = 'ftp://Hunter2.example';
