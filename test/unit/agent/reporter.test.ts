@@ -5,62 +5,47 @@ import type { JsonObject } from '#core/merge-patch';
 import { createFakeHub } from '#test/fakes/fake-hub';
 import { createManualClock } from '#test/fakes/manual-clock';
 
-it('goes on after a report that could not be made', async () => {
+/** A reporter that runs until it is told to end, or the test does. */
+function startReporter(toDocument: () => JsonObject) {
   const hub = createFakeHub();
   const clock = createManualClock();
   const errors: string[] = [];
   const nothing = (): void => undefined;
-  let toDocument = (): JsonObject => {
-    throw new RangeError('Invalid time value');
-  };
   const reporter = createReporter({
     hub,
     clock,
     log: { debug: nothing, info: nothing, warn: nothing, error: (_fields, text) => errors.push(text) },
     tally: createTally(),
-    toDocument: () => toDocument(),
+    toDocument,
     toIntervalMs: () => 1000,
   });
   const ending = new AbortController();
   const running = reporter.run(ending.signal);
+  const end = (): void => ending.abort();
+  onTestFinished(async () => {
+    end();
+    await clock.advance(1000);
+    await running;
+  });
+  return { hub, clock, errors, reporter, end };
+}
+
+it('goes on after a report that could not be made', async () => {
+  let toDocument = (): JsonObject => {
+    throw new RangeError('Invalid time value');
+  };
+  const { hub, clock, errors } = startReporter(() => toDocument());
   hub.setDesired({});
   await clock.advance(1000);
   expect(errors).toHaveLength(1);
   toDocument = () => ({ images: {} });
   await clock.advance(10_000);
   expect(hub.patches).toEqual([{ images: {} }]);
-  ending.abort();
-  await clock.advance(1000);
-  await running;
 });
 
 it('does not send what edgeHub would refuse without a word, and says so', async () => {
-  const hub = createFakeHub();
-  const clock = createManualClock();
-  const errors: string[] = [];
-  const nothing = (): void => undefined;
-  const log = {
-    debug: nothing,
-    info: nothing,
-    warn: nothing,
-    error: (_fields: object, text: string) => errors.push(text),
-  };
   let document: JsonObject = { images: { 'a.b': { phase: 'Pulled' } } };
-  const reporter = createReporter({
-    hub,
-    clock,
-    log,
-    tally: createTally(),
-    toDocument: () => document,
-    toIntervalMs: () => 1000,
-  });
-  const ending = new AbortController();
-  const running = reporter.run(ending.signal);
-  onTestFinished(async () => {
-    ending.abort();
-    await clock.advance(1000);
-    await running;
-  });
+  const { hub, clock, errors } = startReporter(() => document);
   hub.setDesired({});
   await clock.advance(3000);
   expect(hub.patches).toEqual([]);
@@ -71,20 +56,8 @@ it('does not send what edgeHub would refuse without a word, and says so', async 
 });
 
 it('makes one document for a report, however often it is rung between two', async () => {
-  const hub = createFakeHub();
-  const clock = createManualClock();
-  const nothing = (): void => undefined;
   let documents = 0;
-  const reporter = createReporter({
-    hub,
-    clock,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    tally: createTally(),
-    toDocument: () => ({ count: (documents += 1) }),
-    toIntervalMs: () => 1000,
-  });
-  const ending = new AbortController();
-  const running = reporter.run(ending.signal);
+  const { hub, clock, reporter } = startReporter(() => ({ count: (documents += 1) }));
   hub.setDesired({});
   await clock.advance(3000);
   const before = { documents, patches: hub.patches.length };
@@ -95,31 +68,16 @@ it('makes one document for a report, however often it is rung between two', asyn
   const patches = hub.patches.length - before.patches;
   expect(patches).toBeGreaterThanOrEqual(10);
   expect(documents - before.documents).toBe(patches);
-  ending.abort();
-  await clock.advance(1000);
-  await running;
 });
 
 it('sends nothing for five seconds after a report that was refused, however often it is rung', async () => {
-  const hub = createFakeHub();
-  const clock = createManualClock();
-  const nothing = (): void => undefined;
+  let count = 0;
+  const { hub, clock, reporter } = startReporter(() => ({ count: (count += 1) }));
   let reports = 0;
   hub.report = async () => {
     reports += 1;
     throw Object.assign(new Error('refused'), { name: 'ReportRefused' });
   };
-  let count = 0;
-  const reporter = createReporter({
-    hub,
-    clock,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    tally: createTally(),
-    toDocument: () => ({ count: (count += 1) }),
-    toIntervalMs: () => 1000,
-  });
-  const ending = new AbortController();
-  const running = reporter.run(ending.signal);
   hub.setDesired({});
   await clock.advance(1000);
   expect(reports).toBe(1);
@@ -129,39 +87,23 @@ it('sends nothing for five seconds after a report that was refused, however ofte
   }
   expect(reports).toBeGreaterThanOrEqual(3);
   expect(reports).toBeLessThanOrEqual(4);
-  ending.abort();
-  await clock.advance(1000);
-  await running;
 });
 
 it('sends the last report after one that is under way, and all that changed since', async () => {
-  const hub = createFakeHub();
-  const clock = createManualClock();
-  const nothing = (): void => undefined;
   let phase = 'Pulling';
+  const { hub, clock, reporter, end } = startReporter(() => ({ phase }));
   const { report } = hub;
   hub.report = async (patch) => {
     await report(patch);
     await clock.sleep(900, new AbortController().signal);
   };
-  const reporter = createReporter({
-    hub,
-    clock,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    tally: createTally(),
-    toDocument: () => ({ phase }),
-    toIntervalMs: () => 1000,
-  });
-  const ending = new AbortController();
-  const running = reporter.run(ending.signal);
   hub.serve({ desired: {}, reported: { phase: 'Waiting' } });
   await clock.advance(500);
   expect(hub.reported).toEqual({ phase: 'Pulling' });
-  ending.abort();
+  end();
   phase = 'Waiting';
   const flushed = reporter.flush(AbortSignal.timeout(3000));
   await clock.advance(3000);
   await flushed;
-  await running;
   expect(hub.reported).toEqual({ phase: 'Waiting' });
 });
