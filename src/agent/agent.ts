@@ -1,6 +1,7 @@
 import { createActions } from '#agent/actions';
 import * as records from '#agent/book';
 import { createClockJumps } from '#agent/clock-jumps';
+import { settleDemands } from '#agent/demands';
 import { endWork } from '#agent/ending';
 import { createHerald } from '#agent/herald';
 import { createImagePlans } from '#agent/image-plans';
@@ -214,7 +215,7 @@ export function createAgent(deps: AgentDeps): Agent {
   function act(planned: Plan): number {
     outlook.former = undefined;
     herald.planned(planned);
-    records.settleDemands(book, planned.settledDemands);
+    settleDemands(book, planned.settledDemands);
     actions.start(planned.actions);
     const standings = new Map<string, Standing>(planned.standings);
     for (const name of actions.running.pulls.keys()) {

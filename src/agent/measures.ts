@@ -6,10 +6,9 @@ import type { Transports } from '#agent/transports';
 import type { ImageSpec } from '#core/desired-state';
 import { toAmpleBytes, toDiskNeed } from '#core/disk-need';
 import type { Storage } from '#core/disk-need';
-import { toMissingLayers, withUnpackedBytes } from '#core/image-content';
+import { isComparedLongAgo, toMissingLayers, withUnpackedBytes } from '#core/image-content';
 import type { ImageContent, KnownContent } from '#core/image-content';
 import { toImageKey } from '#core/image-record';
-import { isComparedLongAgo } from '#core/judge';
 import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
 

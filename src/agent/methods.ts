@@ -1,5 +1,6 @@
-import { cancel, demand, demandLogin } from '#agent/book';
+import { demandLogin } from '#agent/book';
 import type { Book } from '#agent/book';
+import { cancel, demand } from '#agent/demands';
 import type { Observer } from '#agent/observe';
 import type {
   Clock,

@@ -83,6 +83,13 @@ export interface KnownContent extends DiskNeed {
   readonly ampleBytes: number;
 }
 
+/** An image that waits for room is compared with the engine again after so long, and the disk is looked at. */
+export const RECOMPARE_AFTER_MS = 30_000;
+
+/** Whether what an image lacks may be other than it was found to be; so too where the clock was set meanwhile. */
+export const isComparedLongAgo = ({ compared }: KnownContent, nowMs: number): boolean =>
+  Math.abs(nowMs - compared.atMs) >= RECOMPARE_AFTER_MS;
+
 /** Whoever fetches a tag may take for so long what it was asked for as what it holds. */
 const FRESH_MS = 10_000;
 

@@ -1,6 +1,7 @@
 import type { ImageSpec, Settings } from '#core/desired-state';
 import { toKeptBytes } from '#core/disk-need';
 import type { DiskNeed } from '#core/disk-need';
+import { isComparedLongAgo, RECOMPARE_AFTER_MS } from '#core/image-content';
 import type { KnownContent } from '#core/image-content';
 import type { Failure, ImageRecord } from '#core/image-record';
 import { findImage } from '#core/presence';
@@ -29,12 +30,6 @@ export interface Judgement {
   /** When time alone changes this judgement, milliseconds since 1970. */
   readonly wakeAtMs?: number;
 }
-
-const LOW_DISK_RECHECK_MS = 30_000;
-
-/** Whether what an image lacks may be other than it was found to be; so too where the clock was set meanwhile. */
-export const isComparedLongAgo = ({ compared }: KnownContent, nowMs: number): boolean =>
-  Math.abs(nowMs - compared.atMs) >= LOW_DISK_RECHECK_MS;
 
 /** Whether the engine was listed since, or other properties are desired, or the image was demanded. */
 const isOtherNow = ({ compared, asked }: KnownContent, { engine, generation }: World): boolean =>
@@ -212,7 +207,7 @@ function toPullable(candidate: Candidate, standing: Standing, world: Court): Jud
   return {
     standing: waiting('LowDisk', toLowDiskMessage(world.desired.settings, need)),
     isSettled: false,
-    wakeAtMs: world.nowMs + LOW_DISK_RECHECK_MS,
+    wakeAtMs: world.nowMs + RECOMPARE_AFTER_MS,
     ...(isOutdated && !world.running.measures.has(name) ? { want: { kind: 'measure' } } : {}),
   };
 }

@@ -1,13 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ContentQuestion, ImageContent, ImageLayer } from '#agent/relay-port';
-import {
-  listPlatforms,
-  parseImageConfig,
-  parseManifest,
-  pickChild,
-  requireImage,
-  toMismatch,
-} from '#core/manifest';
+import { parseImageConfig, parseManifest, requireImage } from '#core/manifest';
+import { listPlatforms, pickChild, toMismatch } from '#core/manifest-choice';
 import type { Descriptor, ImageConfig, ImageManifest, Manifest } from '#core/manifest';
 import { isPlatformMatch } from '#core/platform';
 import type { Platform } from '#core/platform';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseImageConfig, parseManifest, pickChild, requireImage } from '#core/manifest';
+import { parseImageConfig, parseManifest, requireImage } from '#core/manifest';
 import type { ImageIndex } from '#core/manifest';
+import { pickChild } from '#core/manifest-choice';
 import { formatPlatform, parsePlatform } from '#core/platform';
 import type { Platform } from '#core/platform';
 import { AgentError } from '#core/reason';
