@@ -158,7 +158,7 @@ async function explain(dockerHost: string, code: string, message: string): Promi
   }
   switch (code) {
     case 'ENOENT':
-      return `There is no socket at ${path}: bind the engine's socket of the host into the module.`;
+      return `There is no socket at ${path}. Bind the engine's socket of the host into the module; where it is bound, the engine is stopped, or IoT Edge took the bind out: see allowed_bind_sources in the device's config.toml.`;
     case 'EACCES':
     case 'EPERM': {
       const group = file === undefined ? 'the id of the group that owns it' : `"${file.gid}"`;

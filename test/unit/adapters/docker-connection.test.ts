@@ -19,6 +19,7 @@ describe('an engine that cannot be reached says why', () => {
   test('no socket', async () => {
     const path = join(await makeTempDir(), 'docker.sock');
     await expect(list(`unix://${path}`)).rejects.toMatchObject(unavailable(`There is no socket at ${path}`));
+    await expect(list(`unix://${path}`)).rejects.toMatchObject(unavailable('allowed_bind_sources'));
   });
 
   test('a folder, which Docker makes where there is nothing to bind', async () => {
