@@ -23,17 +23,23 @@ const readJson = (path: string) => JSON.parse(readFileSync(join('examples', path
 const files = readdirSync('examples', { recursive: true, encoding: 'utf8' });
 const jsonFiles = files.filter((name) => name.endsWith('.json'));
 const readMes = files.filter((name) => name.endsWith('README.md'));
-const LAYER = 'staging/switch.json';
-/** Each by its path; the layer as it comes to a device, on the base of the other example. */
+/** Layers that add a module, and the manifest that each is put on. */
+const LAYERS = new Map([
+  ['staging/switch.json', 'layered/base.json'],
+  ['nested/camera.json', 'nested/child.json'],
+]);
+/** Each by its path; a layer as it comes to a device. */
 const manifests = new Map<string, Json>(
   jsonFiles
     .filter((path) => '$edgeAgent' in ((readJson(path)['modulesContent'] ?? {}) as Json))
-    .map((path) => [path, path === LAYER ? putOnBase(readJson(path)) : readJson(path)]),
+    .map((path) => [path, readManifest(path)]),
 );
 
-function putOnBase(layer: Json): Json {
-  const base = readJson('layered/base.json');
-  const $edgeAgent = { 'properties.desired': applyLayer(base, layer, '$edgeAgent') };
+function readManifest(path: string): Json {
+  const basePath = LAYERS.get(path);
+  if (basePath === undefined) return readJson(path);
+  const base = readJson(basePath);
+  const $edgeAgent = { 'properties.desired': applyLayer(base, readJson(path), '$edgeAgent') };
   return { modulesContent: { ...(base['modulesContent'] as Json), $edgeAgent } };
 }
 
@@ -202,7 +208,7 @@ test.each([...manifests].filter(([, manifest]) => 'puller' in listModules(manife
 describe('a layer', () => {
   test.each([
     ['layered/vision-team.json', 'puller', 'images'],
-    [LAYER, '$edgeAgent', 'modules'],
+    ...Array.from(LAYERS.keys(), (path) => [path, '$edgeAgent', 'modules'] as const),
   ])('%s sets in %s its %s by path, and so leaves alone what others set', (path, name, map) => {
     const layer = readJson(path)['modulesContent'] as Record<string, Json>;
     expect(Object.keys(layer)).toEqual([name]);
@@ -213,8 +219,8 @@ describe('a layer', () => {
 });
 
 test.each([
-  [LAYER, 'staging before a switch, on a device of the first example', undefined],
-  ['nested/child.json', 'nested edge', 'line-3.plant.example'],
+  ['staging/switch.json', 'staging before a switch, on a device of the first example', undefined],
+  ['nested/camera.json', 'nested edge', 'line-3.plant.example'],
 ])('each module of %s that is never pulled is staged under its very name', (path, name, parent) => {
   const modules = Object.values(listModules(manifests.get(path) ?? {})).filter(
     (module) => module['imagePullPolicy'] === 'never',
