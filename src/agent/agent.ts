@@ -1,6 +1,5 @@
 import { createActions } from '#agent/actions';
 import * as records from '#agent/book';
-import { createClockJumps } from '#agent/clock-jumps';
 import { settleDemands } from '#agent/demands';
 import { endWork } from '#agent/ending';
 import { createHerald } from '#agent/herald';
@@ -26,6 +25,7 @@ import { createEngineWatch, tellAway } from '#agent/engine-watch';
 import { createRelayKeeper } from '#agent/relay-keeper';
 import type { Relay } from '#agent/relay-port';
 import { createWake } from '#agent/wake';
+import { createWatchedClock } from '#agent/watched-clock';
 import { toReported } from '#contract/reported';
 import { jitterMs } from '#core/backoff';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
@@ -83,8 +83,16 @@ const STALE_RETRY_MS = 10;
 const RECALL_AFTER_MS = 5000;
 
 /** Wires the loop, the reporter beside it and the methods around one book. */
-export function createAgent(deps: AgentDeps): Agent {
-  const { hub, clock, log } = deps;
+export function createAgent(given: AgentDeps): Agent {
+  const { hub, log } = given;
+  const clock = createWatchedClock(given.clock, (jumpMs) => {
+    log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
+    records.shiftTimes(book, jumpMs);
+    herald.shift(jumpMs);
+    // What was planned by the old time is planned anew.
+    wake.ring();
+  });
+  const deps: AgentDeps = { ...given, clock };
   const tally = createTally();
   const engine = tellAway(meterEngine(deps.engine, tally, clock.steadyMs), () => {
     observer.invalidate();
@@ -95,11 +103,6 @@ export function createAgent(deps: AgentDeps): Agent {
   const pace = createPassPace(wake, steady);
   const pulse = createPulse(clock.steadyMs);
   const book = records.createBook();
-  const jumps = createClockJumps(clock, (jumpMs) => {
-    log.warn({ jumpSeconds: Math.round(jumpMs / 1000) }, 'the clock was set; times to come move with it');
-    records.shiftTimes(book, jumpMs);
-    herald.shift(jumpMs);
-  });
   const observer = createObserver(engine, steady);
   const outlook = createOutlook();
   const herald = createHerald({ ...deps, book, outlook, onTold: () => remembrance?.ring() });
@@ -163,7 +166,6 @@ export function createAgent(deps: AgentDeps): Agent {
   }
 
   function toMoment(): Moment {
-    jumps.take();
     return {
       nowMs: clock.nowMs(),
       random: clock.random(),
@@ -174,7 +176,6 @@ export function createAgent(deps: AgentDeps): Agent {
 
   /** One pass. @returns when to look again, milliseconds since 1970 */
   async function pass(signal: AbortSignal): Promise<number> {
-    jumps.take();
     intake.take();
     if (clock.steadyMs() >= recallAtMs) intake.takeRecalled();
     const freeBytes = await engine.fetchFreeBytes(signal);
@@ -261,7 +262,7 @@ export function createAgent(deps: AgentDeps): Agent {
       const beside = new AbortController();
       const remembering = remembrance?.run(beside.signal) ?? Promise.resolve();
       const work = Promise.all([reporter.run(beside.signal), herald.run(beside.signal), remembering]);
-      const rounds = { clock, wake, pace, pulse, jumps, log, relist: observer.invalidate, pass };
+      const rounds = { clock, wake, pace, pulse, log, relist: observer.invalidate, pass };
       await Promise.all([loop(rounds, signal), observer.follow(pace.ring, signal)]);
       beside.abort();
       await endWork({ clock, stopActions, flush: reporter.flush, remember }, work);

@@ -1,15 +1,13 @@
-import type { ClockJumps } from '#agent/clock-jumps';
 import type { PassPace } from '#agent/pass-pace';
 import type { Clock, Log } from '#agent/ports';
 import type { Pulse } from '#agent/pulse';
 import type { Wake } from '#agent/wake';
 
 export interface LoopDeps {
-  readonly clock: Pick<Clock, 'steadyMs'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
   readonly wake: Pick<Wake, 'wait'>;
   readonly pace: Pick<PassPace, 'end'>;
   readonly pulse: Pick<Pulse, 'rest' | 'work'>;
-  readonly jumps: Pick<ClockJumps, 'toSteadyMs'>;
   readonly log: Log;
   /** The engine is to be listed anew by the next pass. */
   readonly relist: () => void;
@@ -24,7 +22,7 @@ const RECOVERY_MS = 5000;
 
 /** Makes one pass after another, each when something rang or time is up, until the signal aborts. Never rejects. */
 export async function loop(deps: LoopDeps, signal: AbortSignal): Promise<void> {
-  const { clock, wake, pace, pulse, jumps, log, relist, pass } = deps;
+  const { clock, wake, pace, pulse, log, relist, pass } = deps;
   /** By the steady clock. */
   let untilMs = 0;
   let listedAtMs = clock.steadyMs();
@@ -38,7 +36,8 @@ export async function loop(deps: LoopDeps, signal: AbortSignal): Promise<void> {
       relist();
     }
     try {
-      untilMs = jumps.toSteadyMs(await pass(signal));
+      const delayMs = (await pass(signal)) - clock.nowMs();
+      untilMs = clock.steadyMs() + delayMs;
     } catch (error) {
       log.error({ err: error }, 'a pass ended in an unexpected error; the loop goes on');
       untilMs = clock.steadyMs() + RECOVERY_MS;

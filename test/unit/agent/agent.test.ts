@@ -481,6 +481,71 @@ describe('a clock that is set', () => {
     await clock.advance(40_000);
     expect(image('missing')).toMatchObject({ attempts: 2 });
   });
+
+  const JUMPS = [
+    ['forward by hours', 3 * 3_600_000],
+    ['from 1970', 56 * 365 * 86_400_000],
+    ['back by a day', -86_400_000],
+  ] as const;
+  const SETTINGS = { retryInitialSeconds: 600, retryMaxSeconds: 600 };
+
+  it.each(
+    JUMPS.flatMap(([how, byMs]) =>
+      (['PullImages', 'CheckRegistry'] as const).map((m) => [how, m, byMs] as const),
+    ),
+  )('%s before %s: the login is tried at once, and not when the jump is over', async (_how, method, byMs) => {
+    const { engine, desire, clock, phases, call } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    engine.failures.set(ADDRESS, 'RegistryUnreachable');
+    await desire({ camera: 'acme/camera:1' }, SETTINGS);
+    await clock.advance(60_000);
+    expect(phases()).toEqual({ camera: 'Failed RegistryUnreachable' });
+    engine.failures.delete(ADDRESS);
+    clock.jump(byMs);
+    await call(method);
+    await clock.advance(5000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it.each(JUMPS)('%s while the engine comes back: the login is tried at once', async (_how, byMs) => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const { login, fetchInfo } = engine;
+    engine.login = async () => {
+      engine.login = login;
+      engine.isAway = true;
+      throw new AgentError('EngineUnavailable', 'the engine is away');
+    };
+    const { clock, desire, phases } = startStage({ engine });
+    await desire({ camera: 'acme/camera:1' }, SETTINGS);
+    await clock.advance(20_000);
+    expect(phases()).toEqual({ camera: 'Failed EngineUnavailable' });
+    engine.isAway = false;
+    engine.fetchInfo = async (...asked) => {
+      engine.fetchInfo = fetchInfo;
+      clock.jump(byMs);
+      return fetchInfo(...asked);
+    };
+    await clock.advance(10_000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+  });
+
+  it.each(JUMPS)(
+    '%s: retries keep their delay though somebody looks at the status first',
+    async (_how, byMs) => {
+      const { desire, clock, agent, image } = startStage();
+      await desire({ missing: 'acme/none' }, SETTINGS);
+      await clock.advance(60_000);
+      clock.jump(byMs);
+      agent.toOverview();
+      await clock.advance(500_000);
+      expect(image('missing')).toMatchObject({ attempts: 1 });
+      await clock.advance(200_000);
+      expect(image('missing')).toMatchObject({ attempts: 2 });
+    },
+  );
 });
 
 describe('changed wishes', () => {
