@@ -3,6 +3,7 @@ import * as outcomes from '#agent/outcomes';
 import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type { Herald } from '#agent/herald';
+import { toTimeMs } from '#agent/ports';
 import type { Clock, Engine, Log } from '#agent/ports';
 import { login } from '#agent/logins';
 import { own } from '#agent/ownership';
@@ -17,7 +18,7 @@ import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { isRelayName } from '#core/retention';
 import type { Tally } from '#core/tally';
-import type { Action, Running } from '#core/world';
+import type { Action, Running, RunningMeasure } from '#core/world';
 
 /** Starts what a plan decided. Every action ends by itself, changes the book, and rings. */
 export interface Actions {
@@ -59,7 +60,7 @@ export function createActions(deps: ActionDeps): Actions {
     tags: new Set<string>(),
     removals: new Set<string>(),
   };
-  const measuring = new Map<string, number>();
+  const measuring = new Map<string, RunningMeasure>();
   const refusals = new Set<string>();
   const underWay = new Set<Promise<void>>();
   const stopped = new AbortController();
@@ -121,6 +122,16 @@ export function createActions(deps: ActionDeps): Actions {
       else log.info(fields, 'tag not compared with the registry; what is here stays, and it is asked again');
       outcomes.takeCheckFailed(deps.book, name, failure, { ...toMoment(), begun });
     }
+  }
+
+  /** Kept steady and told by the machine's clock, as the times of a pull are. */
+  function startMeasure(): RunningMeasure {
+    const startedMs = deps.clock.steadyMs();
+    return {
+      get startedAtMs() {
+        return toTimeMs(deps.clock, startedMs);
+      },
+    };
   }
 
   async function measure(name: string): Promise<void> {
@@ -211,7 +222,7 @@ export function createActions(deps: ActionDeps): Actions {
       case 'check':
         return run(sets.checks, action.name, () => ask(action.name, () => check(action.name)));
       case 'measure':
-        measuring.set(action.name, deps.clock.nowMs());
+        measuring.set(action.name, startMeasure());
         return trackTo(
           () => ask(action.name, () => measure(action.name)),
           () => measuring.delete(action.name),

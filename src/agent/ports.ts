@@ -200,6 +200,11 @@ export function toSteady(clock: Clock): Clock {
   return { ...clock, nowMs: clock.steadyMs };
 }
 
+/** A moment of the steady clock, in milliseconds since 1970, as the machine knows the time now. */
+export function toTimeMs({ nowMs, steadyMs }: Pick<Clock, 'nowMs' | 'steadyMs'>, momentMs: number): number {
+  return nowMs() - (steadyMs() - momentMs);
+}
+
 /** A log in constant messages with fields; implemented by pino. */
 export interface Log {
   debug(fields: object, message: string): void;

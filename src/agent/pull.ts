@@ -1,3 +1,4 @@
+import { toTimeMs } from '#agent/ports';
 import type { Clock } from '#agent/ports';
 import type { ImageSpec } from '#core/desired-state';
 import { toRemainingNeed } from '#core/disk-need';
@@ -71,7 +72,6 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
   let fetchedMs: number | undefined;
   let isNaming = false;
   let samples: readonly Sample[] = [{ atMs: startedMs, bytes: 0 }];
-  const toTime = (steadyMs: number): number => clock.nowMs() - (clock.steadyMs() - steadyMs);
   const controller = new AbortController();
   const toSamples = (): readonly Sample[] =>
     addSample(samples, { atMs: clock.steadyMs(), bytes: sumBytes([progress]).downloadedBytes });
@@ -81,10 +81,10 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
     transport,
     signal: controller.signal,
     get startedAtMs() {
-      return toTime(startedMs);
+      return toTimeMs(clock, startedMs);
     },
     get advancedAtMs() {
-      return toTime(advancedMs);
+      return toTimeMs(clock, advancedMs);
     },
     get progress() {
       return progress;

@@ -1,3 +1,4 @@
+import { toTimeMs } from '#agent/ports';
 import type { Clock } from '#agent/ports';
 import type { Neighbour } from '#core/overview';
 
@@ -9,7 +10,8 @@ export interface Watch {
 }
 
 /** Makes the watch over a neighbour of which nothing is known. */
-export function createWatch({ nowMs, steadyMs }: Clock): Watch {
+export function createWatch(clock: Clock): Watch {
+  const { steadyMs } = clock;
   let state: Neighbour['state'] = 'unknown';
   let sinceSteadyMs = steadyMs();
   let why: string | undefined;
@@ -23,7 +25,7 @@ export function createWatch({ nowMs, steadyMs }: Clock): Watch {
     },
     toNeighbour: () => ({
       state,
-      sinceMs: nowMs() - (steadyMs() - sinceSteadyMs),
+      sinceMs: toTimeMs(clock, sinceSteadyMs),
       ...(why === undefined ? {} : { message: why }),
     }),
   };

@@ -41,7 +41,7 @@ export function planQuestions(judgements: Judgements, court: Court, mayPull: boo
 /** When time alone lets more begin, milliseconds since 1970. */
 export function* toQuestionTimes(judgements: readonly Judgement[], world: World): Generator<number> {
   const { running, openings, nowMs } = world;
-  for (const startedAtMs of running.measures.values()) {
+  for (const { startedAtMs } of running.measures.values()) {
     if (startedAtMs + MEASURE_GRACE_MS > nowMs) yield startedAtMs + MEASURE_GRACE_MS;
   }
   for (const aloneUntilMs of openings.values()) if (aloneUntilMs > nowMs) yield aloneUntilMs;
@@ -98,7 +98,7 @@ function toWanted(
 
 /** The first image of which it is being asked what it holds: those after it wait a moment, to begin in the right order. */
 function findHolding({ running, desired, nowMs }: World): Candidate | undefined {
-  const asked = [...running.measures].filter(([, startedAtMs]) => startedAtMs + MEASURE_GRACE_MS > nowMs);
+  const asked = [...running.measures].filter(([, { startedAtMs }]) => startedAtMs + MEASURE_GRACE_MS > nowMs);
   const images = asked.map(([name]) => desired.images.get(name));
   return images.filter((image) => image?.kind === 'image').toSorted(byTurn)[0];
 }

@@ -64,8 +64,8 @@ export interface Running {
   readonly pulls: ReadonlyMap<string, RunningPull>;
   /** Names of images. */
   readonly checks: ReadonlySet<string>;
-  /** Names of images whose content is asked for, and since when (milliseconds since 1970). */
-  readonly measures: ReadonlyMap<string, number>;
+  /** By the names of images whose content is asked for. */
+  readonly measures: ReadonlyMap<string, RunningMeasure>;
   /** Names of registries. */
   readonly logins: ReadonlySet<string>;
   /** Names of images. */
@@ -74,6 +74,11 @@ export interface Running {
   readonly removals: ReadonlySet<string>;
   /** Names that the engine would not take away a moment ago. */
   readonly refusals: ReadonlySet<string>;
+}
+
+export interface RunningMeasure {
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
 }
 
 export interface RunningPull {

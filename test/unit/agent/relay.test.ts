@@ -427,12 +427,16 @@ describe('before the first byte', () => {
     expect(stage.phases()).toEqual({ camera: 'Pulled' });
   });
 
-  it('what a registry does not say of one image holds no other up', async () => {
+  it.each([
+    ['', 0],
+    [', though the clock is set back meanwhile', -3_600_000],
+  ])('what a registry does not say of one image holds no other up%s', async (_how, byMs) => {
     const stage = startRelayStage();
     const { fetchContent } = stage.relay;
     stage.relay.fetchContent = (question) =>
       question.reference.repository === 'acme/gate' ? never(question.signal) : fetchContent(question);
     await stage.desire({ camera: CAMERA, gate: { image: GATE, priority: 1 } });
+    stage.clock.jump(byMs);
     await stage.clock.advance(3000);
     expect(stage.phases()).toEqual({ camera: 'Pulled', gate: 'Waiting Queued' });
   });

@@ -594,7 +594,7 @@ const RELAY_ROWS: readonly Row[] = [
     world: {
       ...ON,
       contents: new Map([['a', known(A)]]),
-      running: { ...IDLE, measures: new Map([['b', NOW_MS - 500]]) },
+      running: { ...IDLE, measures: new Map([['b', { startedAtMs: NOW_MS - 500 }]]) },
     },
     actions: [],
     wakeInMs: 1500,
@@ -605,7 +605,7 @@ const RELAY_ROWS: readonly Row[] = [
     world: {
       ...ON,
       contents: new Map([['b', known(B)]]),
-      running: { ...IDLE, measures: new Map([['a', NOW_MS - 500]]) },
+      running: { ...IDLE, measures: new Map([['a', { startedAtMs: NOW_MS - 500 }]]) },
     },
     actions: ['pull b'],
   },
@@ -615,7 +615,7 @@ const RELAY_ROWS: readonly Row[] = [
     world: {
       ...ON,
       contents: new Map([['a', known(A)]]),
-      running: { ...IDLE, measures: new Map([['b', NOW_MS - 2000]]) },
+      running: { ...IDLE, measures: new Map([['b', { startedAtMs: NOW_MS - 2000 }]]) },
     },
     actions: ['pull a'],
   },
@@ -680,7 +680,7 @@ const RELAY_ROWS: readonly Row[] = [
       ...ON,
       freeBytes: 511_000_000,
       contents: new Map([['a', known(A, 4_000_000, 12_000_000)]]),
-      running: { ...IDLE, measures: new Map([['a', NOW_MS - 5000]]) },
+      running: { ...IDLE, measures: new Map([['a', { startedAtMs: NOW_MS - 5000 }]]) },
     },
     actions: [],
   },
