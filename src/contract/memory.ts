@@ -8,35 +8,52 @@ import type { FailureReason } from '#core/reason';
 /** What the module remembers of itself between two starts, as it is stored: JSON, and nothing in it is a secret. */
 export type Memory = z.infer<typeof MemorySchema>;
 
-const timeMs = z.number().min(0).max(8.64e15);
+/** Of a clock that was set back it may be before 1970. */
+const timeMs = z.number().min(-8.64e15).max(8.64e15);
 const count = z.int().min(0);
 const reason = z.custom<FailureReason>(
   (value) => typeof value === 'string' && Object.hasOwn(FAILURES, value),
 );
 
-const RememberedImage = z.object({
-  key: z.string(),
-  attempts: count,
-  evictions: count,
-  pullRequest: z.number().exactOptional(),
-  isRequested: z.literal(true).exactOptional(),
-  failure: z.object({ reason, message: z.string(), retryAtMs: timeMs.exactOptional() }).exactOptional(),
-  seen: z
-    .object({
-      digest: z.string().exactOptional(),
-      id: z.string().exactOptional(),
-      sinceMs: timeMs,
-      transport: z.enum(['engine', 'relay']).exactOptional(),
-    })
-    .exactOptional(),
-  pulledAs: z
-    .object({ id: z.string(), digest: z.string(), transport: z.enum(['engine', 'relay']) })
-    .exactOptional(),
-});
+/** Entries by name. One that does not fit, as another version may have written it, falls out and costs none of the others. */
+const entriesOf = <T extends z.ZodType>(entry: T) =>
+  z.record(z.string(), z.unknown()).transform((written) => {
+    const fitting: Record<string, z.output<T>> = {};
+    for (const [name, value] of Object.entries(written)) {
+      const { success, data } = entry.safeParse(value);
+      if (success) fitting[name] = data;
+    }
+    return fitting;
+  });
+
+const Failure = z.object({ reason, message: z.string(), retryAtMs: timeMs.exactOptional() });
+
+const RememberedImage = z
+  .object({
+    key: z.string(),
+    attempts: count,
+    evictions: count,
+    pullRequest: z.number().exactOptional(),
+    isRequested: z.literal(true).exactOptional(),
+    // What failed for a reason that this version does not know is tried at once.
+    failure: Failure.optional().catch(undefined),
+    seen: z
+      .object({
+        digest: z.string().exactOptional(),
+        id: z.string().exactOptional(),
+        sinceMs: timeMs,
+        transport: z.enum(['engine', 'relay']).exactOptional(),
+      })
+      .exactOptional(),
+    pulledAs: z
+      .object({ id: z.string(), digest: z.string(), transport: z.enum(['engine', 'relay']) })
+      .exactOptional(),
+  })
+  .transform(({ failure, ...image }) => ({ ...image, ...(failure === undefined ? {} : { failure }) }));
 
 const Heard = z.object({
-  images: z.record(z.string(), z.object({ image: z.string(), reason })),
-  registries: z.record(z.string(), z.object({ address: z.string(), reason, sinceMs: timeMs })),
+  images: entriesOf(z.object({ image: z.string(), reason })),
+  registries: entriesOf(z.object({ address: z.string(), reason, sinceMs: timeMs })),
   ready: z.object({ digest: z.string(), version: z.number().exactOptional() }).exactOptional(),
 });
 
@@ -58,12 +75,12 @@ const MemorySchema = z.object({
   ownedAs: z.record(z.string(), z.string()).exactOptional(),
   /** References that the pulls in flight bring: under which name, and the image that has the reference before, if any. */
   claimed: z.record(z.string(), z.object({ name: z.string(), idBefore: z.string() })).default({}),
-  images: z.record(z.string(), RememberedImage),
+  images: entriesOf(RememberedImage),
   /** What was told in events. */
   heard: Heard.exactOptional(),
 });
 
-/** Reads what was stored; undefined for anything that this version did not write. */
+/** Reads what was stored; undefined for anything that no version wrote. */
 export function parseMemory(stored: unknown): Memory | undefined {
   const { data } = MemorySchema.safeParse(stored);
   return data;

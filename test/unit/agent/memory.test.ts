@@ -321,6 +321,60 @@ describe('what is remembered', () => {
     expect(second.phases()).toEqual({ camera: 'Pulled' });
   });
 
+  it('outlives a clock that was set back to 1970 while a login failed', async () => {
+    const store = createMemoryStore();
+    const memory = { store, sealer: createFakeSealer() };
+    const engine = createFakeEngine();
+    const settings = { retryInitialSeconds: 60, retryMaxSeconds: 60 };
+    engine.failures.set(ADDRESS, 'RegistryUnreachable');
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: 'acme/camera:1' }, settings);
+    await first.clock.advance(600_000);
+    first.clock.jump(30_000 - first.clock.nowMs());
+    await first.clock.advance(70_000);
+    await first.stop();
+    engine.failures.delete(ADDRESS);
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    const second = startStage({ engine, memory });
+    second.hub.disconnect();
+    await second.clock.advance(60_000);
+    expect(second.logs.filter((line) => line.includes('cannot be read'))).toEqual([]);
+    expect(engine.calls.filter((call) => call.startsWith(`pull ${CAMERA}`))).toHaveLength(1);
+  });
+
+  it('is taken but for what this version does not know', async () => {
+    const store = createMemoryStore();
+    const memory = { store, sealer: createFakeSealer() };
+    const engine = createFakeEngine();
+    engine.failures.set('10.0.0.9:5000', 'RegistryUnreachable');
+    const settings = { retryInitialSeconds: 600, retryMaxSeconds: 600 };
+    const plant = { address: ADDRESS, username: 'device', password: 'one' };
+    const cave = { address: '10.0.0.9:5000' };
+    const images = { camera: CAMERA, gate: `${ADDRESS}/acme/gate:1`, lamp: '10.0.0.9:5000/lamp:1' };
+    const first = startStage({ engine, memory });
+    await first.desire(images, settings, { registryCredentials: { plant, cave } });
+    await first.clock.advance(20_000);
+    const { retryAt } = first.image('gate');
+    await first.stop();
+    const saved = JSON.parse(store.text);
+    saved.images.camera.failure.reason = 'EatenByRats';
+    saved.images.camera.evictions = 3;
+    saved.images.lamp.seen = { sinceMs: 'yesterday' };
+    saved.heard.images.camera.reason = 'EatenByRats';
+    saved.heard.registries.cave = { address: '10.0.0.9:5000', reason: 'EatenByRats', sinceMs: 0 };
+    store.text = JSON.stringify(saved);
+    const second = startStage({ engine, memory });
+    await second.desire(images, settings, { registryCredentials: { plant, cave } });
+    await second.clock.advance(20_000);
+    expect(second.logs.filter((line) => line.includes('cannot be read'))).toEqual([]);
+    expect(second.image('gate')).toMatchObject({ retryAt, attempts: 1 });
+    // What failed for something unknown is tried at once.
+    expect(second.image('camera')).toMatchObject({ reason: 'NotFound', attempts: 2, evictions: 3 });
+    const told = second.hub.sent.map(({ body }) => Object(body)).map(({ event, name }) => `${event} ${name}`);
+    expect(told.toSorted()).toEqual(['ImagePullFailed camera', 'RegistryLoginFailed cave']);
+  });
+
   it('is done without when it cannot be written or read', async () => {
     const store = createMemoryStore('not JSON {');
     store.refuses = true;
