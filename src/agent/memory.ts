@@ -12,7 +12,8 @@ import { toSortedJson } from '#core/sorted-json';
 export interface Remembrance {
   /**
    * Reads what was kept, once, before anything else: records and names of images go into the book. Desired properties are
-   * handed over, and once more when their passwords can be opened that could not be at first.
+   * handed over, and once more when their passwords can be opened that could not be at first. Waits for the folder for 2 s
+   * at most; what it answers later is taken then, and nothing is saved before.
    */
   recall(take: (recalled: Recalled) => void): Promise<void>;
   /** The desired properties that are in force now. */
@@ -129,6 +130,15 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
     wake.ring();
   }
 
+  /** @returns whether it was done before the patience ended */
+  async function isInTime(work: Promise<unknown>): Promise<boolean> {
+    const limit = new AbortController();
+    const late = clock.sleep(PATIENCE_MS, limit.signal).then(() => false);
+    const isDone = await Promise.race([work.then(() => true), late]);
+    limit.abort();
+    return isDone;
+  }
+
   async function read(): Promise<Memory | undefined> {
     try {
       const stored = await store.load();
@@ -140,6 +150,34 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
       log.warn({ error: message }, 'what was remembered cannot be read; the module starts without it');
       return undefined;
     }
+  }
+
+  /** @returns the desired properties to hand over */
+  function takeMemory(memory: Memory): Memory['desired'] {
+    for (const reference of memory.owned) {
+      if (!book.owned.has(reference)) book.owned.set(reference, memory.ownedAs?.[reference] ?? '');
+    }
+    for (const [reference, claim] of Object.entries(memory.claimed)) book.inherited.set(reference, claim);
+    // Where it came late others may be in force by now, with records of their own.
+    if (book.desired !== undefined) return undefined;
+    for (const [name, image] of Object.entries(memory.images)) {
+      book.images.set(name, { ...image, checkedGeneration: -1, checkFailures: 0 });
+    }
+    if (memory.heard !== undefined) herald.heard = memory.heard;
+    desired = memory.desired;
+    return desired;
+  }
+
+  async function handOver(
+    { document: clear, sha256, sealed }: NonNullable<Memory['desired']>,
+    take: (recalled: Recalled) => void,
+  ): Promise<void> {
+    const takePasswords = (passwords: JsonObject): void => {
+      const { document, unknown } = joinSecrets(clear, passwords);
+      take({ document, sha256, withoutPasswords: unknown });
+    };
+    if (sealed === undefined) takePasswords({});
+    else await open(sealed, takePasswords);
   }
 
   function toMemory(): Memory {
@@ -189,26 +227,17 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
   return {
     ring: wake.ring,
     async saveNow() {
-      await Promise.race([saveInTurn(), clock.sleep(PATIENCE_MS, new AbortController().signal)]);
+      await isInTime(saveInTurn());
     },
     async recall(take) {
-      const memory = await read();
-      if (memory === undefined) return;
-      for (const reference of memory.owned) book.owned.set(reference, memory.ownedAs?.[reference] ?? '');
-      for (const [reference, claim] of Object.entries(memory.claimed)) book.inherited.set(reference, claim);
-      for (const [name, image] of Object.entries(memory.images)) {
-        book.images.set(name, { ...image, checkedGeneration: -1, checkFailures: 0 });
-      }
-      if (memory.heard !== undefined) herald.heard = memory.heard;
-      desired = memory.desired;
-      if (desired === undefined) return;
-      const { document: clear, sha256, sealed } = desired;
-      const takePasswords = (passwords: JsonObject): void => {
-        const { document, unknown } = joinSecrets(clear, passwords);
-        take({ document, sha256, withoutPasswords: unknown });
-      };
-      if (sealed === undefined) takePasswords({});
-      else await open(sealed, takePasswords);
+      const reading = read().then((memory) => memory && takeMemory(memory));
+      // What is not known yet must not be written over.
+      saving = reading;
+      const recalled = reading.then((kept) => kept && handOver(kept, take));
+      if (await isInTime(reading)) return recalled;
+      log.warn({}, 'the storage folder does not answer; the module starts without what was remembered');
+      void reading.then(() => log.info({}, 'the storage folder answers again'));
+      return undefined;
     },
     keepDesired(document, sha256) {
       const { document: clear, passwords } = splitSecrets(document);

@@ -37,11 +37,13 @@ export interface KeptBytesOptions {
   readonly folder: string;
   /** Nothing is kept that would leave less on the folder's disk. */
   readonly minFreeBytes: () => number;
-  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs' | 'sleep'>;
   /** Of this boot of the device: what was written since is all there. */
   readonly bootId?: string;
 }
 
+/** Many blobs on a slow card take seconds, and it would cost all of them not to wait; a disk that hangs answers never. */
+const PATIENCE_MS = 10_000;
 const MAX_AGE_MS = 7 * 86_400_000;
 const OWN_FILE = /^([0-9a-f]{64})\.(part|sums)$/;
 
@@ -53,8 +55,20 @@ interface Held {
   isForgotten: boolean;
 }
 
-/** Looks at what is there, and tidies it. Rejects where the folder cannot be read or made. */
+/** Looks at what is there, and tidies it. Rejects where the folder cannot be read or made, or does not answer within 10 s. */
 export async function openKeptBytes(options: KeptBytesOptions): Promise<KeptBytes> {
+  const limit = new AbortController();
+  const late = options.clock.sleep(PATIENCE_MS, limit.signal).then(() => {
+    throw new Error(`the folder did not answer within ${PATIENCE_MS / 1000} s`);
+  });
+  try {
+    return await Promise.race([openAll(options), late]);
+  } finally {
+    limit.abort();
+  }
+}
+
+async function openAll(options: KeptBytesOptions): Promise<KeptBytes> {
   const { folder, minFreeBytes, clock } = options;
   const bootId = options.bootId ?? (await readBootId());
   await mkdir(folder, { recursive: true, mode: 0o700 });

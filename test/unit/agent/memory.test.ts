@@ -119,6 +119,63 @@ it('says of refused desired properties that they are, though it works by what it
   expect(hub.reported['lastDesiredStatus']).toMatchObject({ code: 412 });
 });
 
+describe('a storage folder that hangs at the start', () => {
+  /** What an agent left, which cannot be read before the folder answers. */
+  async function hang(settings: { readonly unlisted?: string } = {}) {
+    const { engine, memory, store } = await liveOnce(settings);
+    const { load } = store;
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    store.load = async () => answered.then(load);
+    return { engine, memory, store, answer };
+  }
+
+  it('holds nothing up: the module works by what edgeHub says, and writes nothing over', async () => {
+    const { engine, memory, store } = await hang();
+    const before = store.text;
+    const { clock, desire, phases, logs, stop } = startStage({ engine, memory });
+    engine.serve(`${ADDRESS}/acme/gate:1`);
+    await desire({ gate: 'acme/gate:1' });
+    await clock.advance(5000);
+    expect(phases()).toEqual({ gate: 'Pulled' });
+    expect(logs.filter((line) => line.includes('storage folder does not answer'))).toHaveLength(1);
+    const stopped = stop();
+    await clock.settle();
+    await clock.advance(8000);
+    await stopped;
+    expect(store.text).toBe(before);
+  });
+
+  it('and answers late gives back what is the module’s own, which edgeHub does not know', async () => {
+    const { engine, memory, store, answer } = await hang();
+    const { clock, desire, phases, logs } = startStage({ engine, memory });
+    engine.serve(`${ADDRESS}/acme/gate:1`);
+    await desire({ gate: 'acme/gate:1' }, { unlisted: 'remove' });
+    await clock.advance(60_000);
+    expect(engine.calls.filter((call) => call.startsWith('untag'))).toEqual([]);
+    answer();
+    await clock.advance(600_000);
+    expect(phases()).toEqual({ gate: 'Pulled' });
+    expect(logs.filter((line) => line.includes('storage folder answers again'))).toHaveLength(1);
+    expect(engine.calls).toContain(`untag ${CAMERA}`);
+    expect(JSON.parse(store.text)).toMatchObject({
+      desired: { document: { images: { gate: 'acme/gate:1' } } },
+    });
+  });
+
+  it('and answers late has the module work by what was desired, while edgeHub says nothing', async () => {
+    const { engine, memory, answer } = await hang();
+    engine.evict(CAMERA);
+    const { clock, hub } = startStage({ engine, memory });
+    hub.disconnect();
+    const toPulls = (): number => engine.calls.filter((call) => call.startsWith('pull')).length;
+    await clock.advance(60_000);
+    expect(toPulls()).toBe(1);
+    answer();
+    await clock.advance(5000);
+    expect(toPulls()).toBe(2);
+  });
+});
+
 describe('what is remembered', () => {
   it('holds no password in clear', async () => {
     const { store } = await liveOnce();

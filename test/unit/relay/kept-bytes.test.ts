@@ -312,6 +312,16 @@ describe('kept bytes', () => {
     expect(await readdir(folder)).toHaveLength(2);
   });
 
+  test('hold no start up that a disk does not answer within ten seconds', async () => {
+    const folder = await makeFolder();
+    const waits: number[] = [];
+    const sleep: Clock['sleep'] = async (delayMs) => void waits.push(delayMs);
+    const opening = openKept(folder, { clock: { ...systemClock, sleep } });
+    await expect(opening).rejects.toThrow('did not answer within 10 s');
+    expect(waits).toEqual([10_000]);
+    expect((await openKept(folder)).keptSizes().size).toBe(0);
+  });
+
   test('are tidied at a start: old ones go, and halves of pairs', async () => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const { read } = await leaveHalf(folder, site);
