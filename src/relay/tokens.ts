@@ -101,10 +101,17 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
     };
   }
 
+  /** A device may have thousands of repositories, and tokens are long. */
+  function forgetEnded(): void {
+    const nowMs = clock.steadyMs();
+    for (const [key, { goodUntilMs }] of held) if (goodUntilMs <= nowMs) held.delete(key);
+  }
+
   function holdToken(repository: string | undefined): Held {
     const key = repository ?? '';
     const found = held.get(key);
     if (found !== undefined && clock.steadyMs() < found.goodUntilMs) return found;
+    forgetEnded();
     const fetched = fetchToken(repository);
     const fresh: Held = { token: fetched.then(({ token }) => token), goodUntilMs: Infinity };
     held.set(key, fresh);

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '#adapters/system-clock';
@@ -79,6 +81,55 @@ test.each(['with', 'without'])(
     expect(sentBytes()).toBeLessThan(30_000_000);
   },
 );
+
+test('tokens that have ended are not held, however many repositories there are', async () => {
+  let given = 0;
+  // The tokens are as long as it takes to see whether they are held, and they are headers.
+  const server = createServer(
+    { maxHeaderSize: 100_000 },
+    ({ url = '', headers: { host, authorization } }, response) => {
+      if (url.startsWith('/token')) {
+        const token = `${(given += 1)}`.padEnd(60_000, 'x');
+        response.end(JSON.stringify({ access_token: token, expires_in: 300 }));
+      } else if (authorization === undefined) {
+        response
+          .writeHead(401, { 'www-authenticate': `Bearer realm="http://${host}/token",service="s"` })
+          .end();
+      } else {
+        response.writeHead(200, {
+          'content-type': 'application/vnd.oci.image.manifest.v1+json',
+          'content-length': 500,
+          'docker-content-digest': `sha256:${'0'.repeat(64)}`,
+        });
+        response.end();
+      }
+    },
+  );
+  server.listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await expect.poll(() => server.listening).toBe(true);
+  const { port } = server.address() as AddressInfo;
+  let aheadMs = 0;
+  const clock = { ...systemClock, steadyMs: () => systemClock.steadyMs() + aheadMs };
+  const upstream = makeUpstream(`127.0.0.1:${port}`, { clock });
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const sizes: number[] = [];
+  for (let month = 0; month < 3; month += 1) {
+    for (let count = 0; count < 100; count += 1) {
+      await upstream.headManifest(`group/app-${month}-${count}`, '1', NEVER);
+    }
+    gc();
+    sizes.push(process.memoryUsage().heapUsed);
+    aheadMs += 30 * 86_400_000;
+  }
+  expect(given).toBe(300);
+  const [first = 0, , last = 0] = sizes;
+  expect(last - first).toBeLessThan(3_000_000);
+});
 
 test('a limit of 20 MB a second is held within a tenth', async () => {
   const { address, digest } = await startLargeSite();
