@@ -14,7 +14,7 @@ export interface RelayKeeper {
 
 export interface RelayKeeperDeps {
   readonly relay: Relay | undefined;
-  readonly book: Pick<Book, 'contents' | 'images'>;
+  readonly book: Pick<Book, 'contents' | 'images' | 'registries'>;
   readonly setMinFreeBytes: ((sizeBytes: number) => void) | undefined;
 }
 
@@ -39,6 +39,7 @@ export function createRelayKeeper({ relay, book, setMinFreeBytes }: RelayKeeperD
     take(settings, standings, nowMs) {
       relay?.setRate(toRate(settings, nowMs));
       setMinFreeBytes?.(settings.minFreeDiskMB * 1_000_000);
+      relay?.keepListed([...book.registries.values()].map(({ registry }) => registry));
       forgetEnded();
       const needed = toNeededDigests(book, standings);
       if (needed === undefined || isSame(needed, kept)) return;

@@ -1,4 +1,5 @@
 import type { RemoteManifest } from '#agent/ports';
+import type { DesiredRegistry } from '#core/desired-state';
 import type { ImageContent, ImageLayer } from '#core/image-content';
 import type { Platform } from '#core/platform';
 import type { AgentError } from '#core/reason';
@@ -54,6 +55,9 @@ export interface Relay {
 
   /** Forgets what is kept of all blobs but these. */
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
+
+  /** These are the registries that are listed: forgets what it holds for users and passwords that none of them has. */
+  keepListed(registries: readonly DesiredRegistry[]): void;
 }
 
 export type RelayStanding =

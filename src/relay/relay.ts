@@ -47,7 +47,7 @@ export function createRelay(options: RelayOptions): Relay {
   const { port, blobs, bucket, clock, log } = options;
   const kept = createKeptManifests(MAX_KEPT_BYTES);
   const unpackedSizes = createUnpackedSizes();
-  const upstreamOf = createUpstreams(options.openUpstream);
+  const upstreams = createUpstreams(options.openUpstream);
   const offers = createOffers({ address: `127.0.0.1:${port ?? 0}`, blobs, kept, clock });
   const server = createRelayServer({
     port,
@@ -58,7 +58,7 @@ export function createRelay(options: RelayOptions): Relay {
   });
   /** Where a repository is asked, as somebody. */
   const toSource = (access: RegistryAccess, { repository }: Reference): ContentSource => ({
-    upstream: upstreamOf(access),
+    upstream: upstreams.of(access),
     blobs,
     kept: kept.of(`${access.address}/${repository}`),
   });
@@ -99,7 +99,7 @@ export function createRelay(options: RelayOptions): Relay {
     },
 
     async login(access, signal) {
-      const upstream = upstreamOf(access);
+      const upstream = upstreams.of(access);
       await upstream.login(signal);
       return { isPlainHttp: upstream.isPlainHttp ?? false };
     },
@@ -127,15 +127,16 @@ export function createRelay(options: RelayOptions): Relay {
 
     fetchUnpackedSizes: (question) =>
       unpackedSizes.fetch(question, {
-        upstream: upstreamOf(question.access),
+        upstream: upstreams.of(question.access),
         repository: question.reference.repository,
       }),
 
-    offer: (request) => offers.open(request, upstreamOf(request.access)),
+    offer: (request) => offers.open(request, upstreams.of(request.access)),
     offerProbe: () => offers.openProbe(),
     keptSizes: () => blobs.keptSizes(),
     setRate: (bytesPerSecond) => bucket.setRate(bytesPerSecond),
     forget: (digests) => blobs.forget(digests),
     keepOnly: (digests) => blobs.keepOnly(digests),
+    keepListed: (registries) => upstreams.keepListed(registries),
   };
 }

@@ -1,24 +1,41 @@
+import type { DesiredRegistry } from '#core/desired-state';
 import type { RegistryAccess } from '#core/registry-access';
+import { isSameCredential } from '#core/registry-record';
 import type { Upstream } from '#relay/upstream';
+
+/** One upstream for each access, so that its token serves for all that is asked of the registry. */
+export interface Upstreams {
+  /** The one of an access, opened where there is none yet. */
+  of(access: RegistryAccess): Upstream;
+  /** Forgets those of users and passwords that are not listed, and the tokens that these got. What is under way goes on. */
+  keepListed(registries: readonly DesiredRegistry[]): void;
+}
 
 /** As many registries, and passwords of each, as any device has. */
 const MAX_UPSTREAMS = 64;
 
-/**
- * One upstream for each access, so that its token serves for all that is asked of the registry.
- *
- * @returns the one of an access, opened where there is none yet
- */
-export function createUpstreams(
-  open: (access: RegistryAccess) => Upstream,
-): (access: RegistryAccess) => Upstream {
-  // In the order of use: another password, that took the place of one, leaves that behind.
+/** Makes the table, empty. */
+export function createUpstreams(open: (access: RegistryAccess) => Upstream): Upstreams {
+  // In the order of use: another certificate, that took the place of one, leaves that behind.
   let opened: readonly { readonly access: RegistryAccess; readonly upstream: Upstream }[] = [];
-  return (access) => {
-    const found = opened.find((one) => isSame(one.access, access)) ?? { access, upstream: open(access) };
-    opened = [...opened.filter((one) => one !== found), found].slice(-MAX_UPSTREAMS);
-    return found.upstream;
+  return {
+    of(access) {
+      const found = opened.find((one) => isSame(one.access, access)) ?? { access, upstream: open(access) };
+      opened = [...opened.filter((one) => one !== found), found].slice(-MAX_UPSTREAMS);
+      return found.upstream;
+    },
+    keepListed(registries) {
+      opened = opened.filter(({ access }) => isListed(access, registries));
+    },
   };
+}
+
+/** What nobody has to log in for may be asked of registries that are not listed. */
+function isListed({ address, credential }: RegistryAccess, registries: readonly DesiredRegistry[]): boolean {
+  if (credential === undefined) return true;
+  return registries.some(
+    (registry) => registry.address === address && registry.credentials.some(isSameCredential(credential)),
+  );
 }
 
 function isSame(one: RegistryAccess, other: RegistryAccess): boolean {
@@ -26,8 +43,5 @@ function isSame(one: RegistryAccess, other: RegistryAccess): boolean {
   if (one.credential === undefined || other.credential === undefined) {
     return one.credential === other.credential;
   }
-  return (
-    one.credential.username === other.credential.username &&
-    one.credential.password.equals(other.credential.password)
-  );
+  return isSameCredential(one.credential)(other.credential);
 }

@@ -18,6 +18,8 @@ export interface FakeRelay extends Relay {
   /** What was told it last. */
   rate: number;
   kept: ReadonlySet<string> | undefined;
+  /** User names and passwords of registries that are listed, as it was told last. */
+  listed: readonly string[];
   /** Blobs that it was told to forget. */
   readonly forgotten: Set<string>;
   /** What layers say of their unpacked size, by digest. */
@@ -54,6 +56,7 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
     plain: new Set(),
     rate: 0,
     kept: undefined,
+    listed: [],
     forgotten: new Set(),
     unpackedBytes: new Map(),
     keptBytes: new Map(),
@@ -119,6 +122,11 @@ export function createFakeRelay(engine: FakeEngine): FakeRelay {
     },
     async keepOnly(digests) {
       relay.kept = digests;
+    },
+    keepListed(registries) {
+      relay.listed = registries.flatMap(({ address, credentials }) =>
+        credentials.map(({ username, password }) => `${address} ${username} ${password.reveal()}`),
+      );
     },
   };
   return relay;

@@ -454,6 +454,15 @@ describe('before the first byte', () => {
     expect(stage.relay.kept?.size).toBe(0);
   });
 
+  it('the relay is told which passwords are listed, so that it holds nothing for others', async () => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA });
+    expect(stage.relay.listed).toEqual([`${ADDRESS} device one`]);
+    const plant = { address: ADDRESS, username: 'device', password: 'two', password2: 'three' };
+    await stage.desire({ camera: CAMERA }, {}, { registryCredentials: { plant } });
+    expect(stage.relay.listed).toEqual([`${ADDRESS} device two`, `${ADDRESS} device three`]);
+  });
+
   it('the relay forgets an image that is here, though a listed one is never found', async () => {
     const stage = startRelayStage();
     await stage.desire({ camera: CAMERA, lost: 'acme/lost:1' });
