@@ -18,9 +18,15 @@ export interface Task {
   readonly images: Readonly<Record<string, Standing['phase']>>;
 }
 
+const PHASES = ['Waiting', 'Pulling', 'Pulled', 'Failed'] as const satisfies readonly Standing['phase'][];
+
+/** A list of thousands may be asked for each hour: what is kept of a name is two bytes, at the same place in each array. */
 interface Entry {
-  readonly phases: Map<string, Standing['phase']>;
-  readonly pending: Set<string>;
+  readonly names: readonly string[];
+  /** Places in {@link PHASES}. */
+  readonly phases: Uint8Array;
+  /** 1 while the demand has not ended. */
+  readonly pending: Uint8Array;
   hasFailed: boolean;
 }
 
@@ -31,19 +37,30 @@ const MAX_TASKS = 100;
 export function createTasks(createId: () => string): Tasks {
   const entries = new Map<string, Entry>();
 
-  function settleName(entry: Entry, name: string, standing: Standing | undefined, outcome: Outcome): void {
+  function settleName(entry: Entry, index: number, standing: Standing | undefined, outcome: Outcome): void {
     const phase = outcome === 'gone' ? 'Failed' : (standing?.phase ?? 'Waiting');
-    entry.phases.set(name, phase);
+    entry.phases[index] = PHASES.indexOf(phase);
     if (outcome === 'pending') return;
-    entry.pending.delete(name);
+    entry.pending[index] = 0;
     if (outcome !== 'met' || phase !== 'Pulled') entry.hasFailed = true;
+  }
+
+  /** The same list is mostly asked for again, and kept once. */
+  function toKept(names: readonly string[]): readonly string[] {
+    const isSame = (before: readonly string[]): boolean =>
+      names.length === before.length && names.every((name, index) => name === before[index]);
+    return [...entries.values()].find((entry) => isSame(entry.names))?.names ?? names;
   }
 
   return {
     begin(names) {
       const id = createId();
-      const phases = new Map(names.map((name) => [name, 'Waiting' as const]));
-      entries.set(id, { phases, pending: new Set(names), hasFailed: false });
+      entries.set(id, {
+        names: toKept(names),
+        phases: new Uint8Array(names.length),
+        pending: new Uint8Array(names.length).fill(1),
+        hasFailed: false,
+      });
       for (const oldest of entries.keys()) {
         if (entries.size <= MAX_TASKS) break;
         entries.delete(oldest);
@@ -52,16 +69,22 @@ export function createTasks(createId: () => string): Tasks {
     },
     settle(standings, toOutcome) {
       for (const entry of entries.values()) {
-        for (const name of entry.pending) settleName(entry, name, standings.get(name), toOutcome(name));
+        if (!entry.pending.includes(1)) continue;
+        for (const [index, name] of entry.names.entries()) {
+          if (entry.pending[index] === 1) settleName(entry, index, standings.get(name), toOutcome(name));
+        }
       }
     },
     find(correlationId) {
       const entry = entries.get(correlationId);
       if (entry === undefined) return undefined;
       const end = entry.hasFailed ? 'Failed' : 'Completed';
+      const { names, phases } = entry;
       return {
-        status: entry.pending.size > 0 ? 'Running' : end,
-        images: Object.fromEntries(entry.phases),
+        status: entry.pending.includes(1) ? 'Running' : end,
+        images: Object.fromEntries(
+          names.map((name, index) => [name, PHASES[phases[index] ?? 0] ?? 'Waiting'] as const),
+        ),
       };
     },
   };
