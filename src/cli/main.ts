@@ -33,6 +33,7 @@ function run(command: Command): Promise<number> | number {
     write: (text) => void process.stdout.write(text),
     isTerminal: process.stdout.isTTY,
     nowMs: Date.now,
+    steadyMs: () => performance.now(),
     sleep: (delayMs) => sleep(delayMs),
     version: packageJson.version,
   };

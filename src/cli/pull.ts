@@ -33,7 +33,7 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
     return EXIT.well;
   }
   const told = new Map<string, string>();
-  const endMs = session.nowMs() + WAIT_FOR_MS;
+  const endMs = session.steadyMs() + WAIT_FOR_MS;
   let names = images;
   for (;;) {
     const task = await ask<TaskDocument>(session, 'GetTaskStatus', { correlationId });
@@ -41,7 +41,7 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
     names = names.filter((name) => !gone.includes(name));
     if (!isJson) for (const name of gone) session.write(`${name}: no longer desired\n`);
     if (!isJson) tellProgress(session, status.images, told);
-    if (task.status !== 'Running' || session.nowMs() >= endMs) {
+    if (task.status !== 'Running' || session.steadyMs() >= endMs) {
       session.write(
         isJson
           ? `${JSON.stringify({ ...task, images: status.images }, undefined, 2)}\n`

@@ -8,7 +8,10 @@ export interface Session {
   readonly write: (text: string) => void;
   /** Whether a person watches, and the screen can be written over. */
   readonly isTerminal: boolean;
+  /** Milliseconds since 1970, as far as the machine knows; it may jump. */
   readonly nowMs: () => number;
+  /** Milliseconds since some moment; never jumps. */
+  readonly steadyMs: () => number;
   readonly sleep: (delayMs: number) => Promise<void>;
   /** Of this program. */
   readonly version: string;

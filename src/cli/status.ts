@@ -30,14 +30,14 @@ export async function showStatus(
   session: Session,
   { isWatched, isJson }: { readonly isWatched: boolean; readonly isJson: boolean },
 ): Promise<number> {
-  const endMs = session.nowMs() + WATCH_FOR_MS;
+  const endMs = session.steadyMs() + WATCH_FOR_MS;
   for (;;) {
     const status = await fetchStatus(session);
     const text = isJson
       ? `${JSON.stringify(status, undefined, isWatched ? 0 : 2)}\n`
       : formatStatus(status, session.nowMs());
     session.write(isWatched && !isJson ? frame(session, text) : text);
-    if (!isWatched || session.nowMs() >= endMs) return status.summary.ready ? EXIT.well : EXIT.notWell;
+    if (!isWatched || session.steadyMs() >= endMs) return status.summary.ready ? EXIT.well : EXIT.notWell;
     await session.sleep(WATCH_EVERY_MS);
   }
 }

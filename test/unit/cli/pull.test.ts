@@ -39,6 +39,7 @@ it('goes on for the others when an image that it waits for is no longer desired'
     write: (written) => void (text += written),
     isTerminal: false,
     nowMs: () => looks * 1000,
+    steadyMs: () => looks * 1000,
     sleep: async () => void (looks += 1),
     version: '1.0.0',
   };
@@ -59,6 +60,7 @@ it('waits no longer than four hours for what is paused', async () => {
     write: (written) => void (text += written),
     isTerminal: false,
     nowMs: () => nowMs,
+    steadyMs: () => nowMs,
     sleep: async (delayMs) => {
       // A command that never ends would never let the test end.
       if (nowMs > 5 * 3_600_000) throw new Error('still waiting');
@@ -85,9 +87,29 @@ it('waits for an image of which nobody has told yet where it stands', async () =
     write: (written) => void (text += written),
     isTerminal: false,
     nowMs: () => looks * 1000,
+    steadyMs: () => looks * 1000,
     sleep: async () => void (looks += 1),
     version: '1.0.0',
   };
   expect(await pull(session, { ...OPTIONS, names: ['gate'] })).toBe(0);
   expect(text).toMatch(/^gate: Pulled\n/);
+});
+
+it('goes on waiting though the clock is set from 1970 meanwhile', async () => {
+  let looks = 0;
+  const answers = (): Readonly<Record<string, object>> => ({
+    PullImages: { correlationId: 'task-1', images: ['camera'] },
+    GetTaskStatus: { status: looks < 5 ? 'Running' : 'Completed', images: {} },
+    GetStatus: STATUS,
+  });
+  const session: Session = {
+    call: async (method) => ({ status: 200, payload: { ...answers()[method] } }),
+    write: () => undefined,
+    isTerminal: false,
+    nowMs: () => looks * 1000 + (looks < 2 ? 0 : 56 * 365 * 86_400_000),
+    steadyMs: () => looks * 1000,
+    sleep: async () => void (looks += 1),
+    version: '1.0.0',
+  };
+  expect([await pull(session, OPTIONS), looks]).toEqual([0, 5]);
 });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Session } from '#cli/session';
-import { fetchStatus } from '#cli/status';
+import { fetchStatus, showStatus } from '#cli/status';
 import { toPage } from '#contract/status-page';
 
 it('registries and images of all pages are put together', async () => {
@@ -16,4 +16,26 @@ it('registries and images of all pages are put together', async () => {
   expect(calls).toBeGreaterThan(3);
   expect(Object.keys(registries)).toHaveLength(300);
   expect(Object.keys(images)).toHaveLength(500);
+});
+
+it('an hour is watched for, and no less where the clock is set from 1970 meanwhile', async () => {
+  let steadyMs = 0;
+  let looks = 0;
+  const session: Session = {
+    call: async () => {
+      looks += 1;
+      return {
+        status: 200,
+        payload: { agent: { version: '1.0.0' }, summary: {}, registries: {}, images: {} },
+      };
+    },
+    write: () => undefined,
+    isTerminal: true,
+    nowMs: () => steadyMs + (looks < 2 ? 0 : 56 * 365 * 86_400_000),
+    steadyMs: () => steadyMs,
+    sleep: async (delayMs) => void (steadyMs += delayMs),
+    version: '1.0.0',
+  };
+  expect(await showStatus(session, { isWatched: true, isJson: false })).toBe(1);
+  expect([steadyMs, looks]).toEqual([3_600_000, 1801]);
 });
