@@ -122,22 +122,6 @@ describe('what is asked for while an image is pulled is done after it, for its t
   });
 });
 
-it('a refusal of a password that was replaced under its name since counts for nothing', async () => {
-  const engine = createFakeEngine();
-  engine.serve(CAMERA);
-  const { desire, hub, clock, phases, image } = startStage({ engine });
-  await desire({ camera: CAMERA });
-  const [pull] = engine.pulls;
-  engine.passwords.set(ADDRESS, { device: 'two' });
-  const plant = { address: ADDRESS, username: 'device', password: 'two' };
-  await desire({ camera: CAMERA }, {}, { registryCredentials: { plant } });
-  pull?.fail(new AgentError('Unauthorized', 'authentication required'));
-  await clock.advance(3000);
-  expect(phases()).toEqual({ camera: 'Pulling' });
-  expect(image('camera')).not.toHaveProperty('attempts');
-  expect(hub.sent).toEqual([]);
-});
-
 it.each([
   ['without a storage folder', false],
   ['with one', true],
@@ -157,6 +141,107 @@ it.each([
   second.hub.serve({ desired: first.hub.desired, reported: first.hub.reported });
   await second.clock.advance(5000);
   expect(second.hub.reported['summary']).toMatchObject({ ready: true, setDigest, readyAt });
+});
+
+describe('an answer about an image that is desired no more says nothing of the one that took its place', () => {
+  it('where its tag was being compared', async () => {
+    const { engine, desire, clock, image, toPulls } = await startPulled({ pullPolicy: 'always' });
+    engine.put(GATE);
+    const { fetchManifest } = engine;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    engine.fetchManifest = async (...question) => {
+      engine.fetchManifest = fetchManifest;
+      const answer = await fetchManifest(...question);
+      await promise;
+      return answer;
+    };
+    await clock.advance(3_600_000);
+    await desire({ camera: { image: GATE, pullPolicy: 'always' } });
+    resolve();
+    await clock.advance(60_000);
+    expect(image('camera')).toMatchObject({ image: GATE, phase: 'Pulled' });
+    expect(toPulls()).toBe(1);
+  });
+
+  it('where it was being asked what it holds', async () => {
+    const engine = createFakeEngine();
+    engine.pullsFinishAtOnce = true;
+    engine.serve(GATE);
+    const relay = createFakeRelay(engine);
+    const { fetchContent } = relay;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    relay.fetchContent = async (question) => {
+      relay.fetchContent = fetchContent;
+      await promise;
+      return fetchContent(question);
+    };
+    const { desire, clock, hub, image, phases } = startStage({ engine, relay: () => relay });
+    await desire({ camera: CAMERA });
+    await desire({ camera: GATE }, { pullWindow: { start: '22:00', end: '05:30' } });
+    resolve();
+    await clock.advance(5000);
+    expect(phases()).toEqual({ camera: 'Waiting OutsideWindow' });
+    expect(image('camera')).not.toHaveProperty('attempts');
+    expect(hub.sent).toEqual([]);
+  });
+});
+
+describe('a refusal of a password that was replaced under its name since counts for nothing', () => {
+  const plant = { address: ADDRESS, username: 'device', password: 'two' };
+  const refusal = new AgentError('Unauthorized', 'authentication required');
+
+  it('where an image was being pulled', async () => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    const { desire, hub, clock, phases, image } = startStage({ engine });
+    await desire({ camera: CAMERA });
+    const [pull] = engine.pulls;
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    await desire({ camera: CAMERA }, {}, { registryCredentials: { plant } });
+    pull?.fail(refusal);
+    await clock.advance(3000);
+    expect(phases()).toEqual({ camera: 'Pulling' });
+    expect(image('camera')).not.toHaveProperty('attempts');
+    expect(hub.sent).toEqual([]);
+  });
+
+  it('where a tag was being compared', async () => {
+    const { engine, desire, clock, logs, hub } = await startPulled({ pullPolicy: 'always' });
+    const { fetchManifest } = engine;
+    const { promise, reject } = Promise.withResolvers<never>();
+    engine.fetchManifest = () => {
+      engine.fetchManifest = fetchManifest;
+      return promise;
+    };
+    await clock.advance(3_600_000);
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    await desire({ camera: { image: CAMERA, pullPolicy: 'always' } }, {}, { registryCredentials: { plant } });
+    reject(refusal);
+    await clock.advance(5000);
+    expect(logs.filter((line) => line.includes('not compared'))).toEqual([]);
+    expect(hub.reported).toMatchObject({ summary: { ready: true } });
+  });
+
+  it('where it was being asked what an image holds', async () => {
+    const engine = createFakeEngine();
+    engine.pullsFinishAtOnce = true;
+    engine.serve(CAMERA);
+    const relay = createFakeRelay(engine);
+    const { fetchContent } = relay;
+    const { promise, reject } = Promise.withResolvers<never>();
+    relay.fetchContent = () => {
+      relay.fetchContent = fetchContent;
+      return promise;
+    };
+    const { desire, clock, phases, hub } = startStage({ engine, relay: () => relay });
+    await desire({ camera: CAMERA });
+    engine.passwords.set(ADDRESS, { device: 'two' });
+    await desire({ camera: CAMERA }, {}, { registryCredentials: { plant } });
+    reject(refusal);
+    await clock.advance(2000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    expect(hub.sent.map(({ properties }) => properties)).not.toContainEqual({ event: 'ImagePullFailed' });
+  });
 });
 
 it('the same document with its keys in another order is no change', async () => {
@@ -383,6 +468,32 @@ describe('PullImages comes to its end', () => {
     const answer = await call('PullImages', { force: true });
     await clock.advance(60_000);
     expect(await statusOf({ ...stage, engine, desire, call, clock }, answer)).toBe('Failed');
+    await desire({ camera: entry });
+    await clock.advance(60_000);
+    expect(toPulls()).toBe(1);
+  });
+
+  it('where all is here already, and nothing is compared', async () => {
+    const { call, clock, toPulls, ...stage } = await startPulled();
+    await clock.advance(60_000);
+    const answer = await call('PullImages');
+    await clock.advance(1000);
+    expect(await statusOf({ ...stage, call, clock }, answer)).toBe('Completed');
+    expect(toPulls()).toBe(1);
+  });
+
+  it('where the engine goes away before its turn comes, and is not remembered when that is back', async () => {
+    const { engine, desire, call, clock, entry, toPulls, ...stage } = await startPulled();
+    await desire({ camera: entry }, { paused: true });
+    const answer = await call('PullImages', { force: true });
+    await clock.advance(1000);
+    expect(await statusOf({ ...stage, engine, desire, call, clock }, answer)).toBe('Running');
+    engine.isAway = true;
+    engine.endEvents();
+    await clock.advance(10_000);
+    expect(await statusOf({ ...stage, engine, desire, call, clock }, answer)).toBe('Failed');
+    engine.isAway = false;
+    await clock.advance(10_000);
     await desire({ camera: entry });
     await clock.advance(60_000);
     expect(toPulls()).toBe(1);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine } from '#test/fakes/fake-engine';
 import type { FakeEngine } from '#test/fakes/fake-engine';
+import { createFakeRelay } from '#test/fakes/fake-relay';
 import { createFakeSealer, createMemoryStore } from '#test/fakes/memory-store';
 import { ADDRESS, startStage } from './stage.ts';
 
@@ -357,6 +358,31 @@ describe('what is remembered', () => {
     await second.desire({ camera: 'acme/camera:1' }, { retryInitialSeconds: 600, retryMaxSeconds: 600 });
     expect(second.image('camera')).toMatchObject({ retryAt, attempts });
   });
+
+  it.each(['compared', 'asked what it holds'])(
+    'says nothing of an image that was being %s when the module was stopped',
+    async (question) => {
+      const store = createMemoryStore();
+      const engine = createFakeEngine();
+      const relay = createFakeRelay(engine);
+      const hang = (signal: AbortSignal): Promise<never> =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      if (question === 'asked what it holds') relay.fetchContent = ({ signal }) => hang(signal);
+      relay.fetchManifest = (_reference, _access, signal) => hang(signal);
+      const memory = { store, sealer: createFakeSealer() };
+      const first = startStage({ engine, memory, relay: () => relay });
+      await first.desire({ camera: 'acme/camera:1' });
+      await first.clock.advance(15_000);
+      await first.stop();
+      expect(store.text).toContain('acme/camera:1');
+      engine.serve(CAMERA);
+      engine.pullsFinishAtOnce = true;
+      const second = startStage({ engine, memory });
+      second.hub.serve({ desired: first.hub.desired, reported: first.hub.reported });
+      await second.clock.advance(60_000);
+      expect(second.phases()).toEqual({ camera: 'Pulled' });
+    },
+  );
 
   it('puts no attempt off for longer than a retry delay, though the clock was years ahead before the restart', async () => {
     const store = createMemoryStore();

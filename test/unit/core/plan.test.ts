@@ -221,6 +221,15 @@ const ROWS: readonly Row[] = [
     isReady: true,
   },
   {
+    when: 'pullPolicy is if-not-present and another image than was pulled has its name now: that is left there',
+    specs: { camera: toSpec('acme/camera', { pullPolicy: 'if-not-present' }) },
+    records: { camera: SETTLED },
+    listed: [listed(CAMERA, digestOf('b'))],
+    actions: [],
+    standings: { camera: 'Pulled' },
+    isReady: true,
+  },
+  {
     when: 'pullPolicy is if-not-present and the image is there: the registry is not asked',
     specs: { camera: toSpec('acme/camera', { pullPolicy: 'if-not-present' }) },
     listed: [listed(CAMERA)],
