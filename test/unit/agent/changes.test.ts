@@ -499,7 +499,10 @@ describe('PullImages comes to its end', () => {
     expect(toPulls()).toBe(1);
   });
 
-  it('where the passwords are not known', async () => {
+  it.each([
+    ['pulled', false],
+    ['compared', true],
+  ])('where the passwords are not known with which it would be %s', async (_, isHere) => {
     const sealer = createFakeSealer();
     const memory = { store: createMemoryStore(), sealer };
     const engine = createFakeEngine();
@@ -510,7 +513,7 @@ describe('PullImages comes to its end', () => {
     await first.clock.advance(5000);
     await first.stop();
     sealer.isAway = true;
-    engine.evict(CAMERA);
+    if (!isHere) engine.evict(CAMERA);
     const second = startStage({ engine, memory });
     second.hub.disconnect();
     await second.clock.advance(20_000);

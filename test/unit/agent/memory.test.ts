@@ -359,7 +359,7 @@ describe('what is remembered', () => {
     expect(second.image('camera')).toMatchObject({ retryAt, attempts });
   });
 
-  it.each(['compared', 'asked what it holds'])(
+  it.each(['compared', 'asked what it holds', 'tagged'])(
     'says nothing of an image that was being %s when the module was stopped',
     async (question) => {
       const store = createMemoryStore();
@@ -369,12 +369,17 @@ describe('what is remembered', () => {
         new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
       if (question === 'asked what it holds') relay.fetchContent = ({ signal }) => hang(signal);
       relay.fetchManifest = (_reference, _access, signal) => hang(signal);
+      const { tag } = engine;
+      engine.tag = (_id, _target, signal) => hang(signal);
+      if (question === 'tagged') engine.put(CAMERA);
       const memory = { store, sealer: createFakeSealer() };
       const first = startStage({ engine, memory, relay: () => relay });
-      await first.desire({ camera: 'acme/camera:1' });
+      const tagAs = question === 'tagged' ? ['contoso.azurecr.io/acme/camera:1'] : [];
+      await first.desire({ camera: { image: 'acme/camera:1', tagAs } });
       await first.clock.advance(15_000);
       await first.stop();
       expect(store.text).toContain('acme/camera:1');
+      engine.tag = tag;
       engine.serve(CAMERA);
       engine.pullsFinishAtOnce = true;
       const second = startStage({ engine, memory });

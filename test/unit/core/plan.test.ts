@@ -221,6 +221,23 @@ const ROWS: readonly Row[] = [
     isReady: true,
   },
   {
+    when: 'refreshIntervalSeconds is 0, and the registry could not be asked: it is asked again all the same',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    settings: { refreshIntervalSeconds: 0 },
+    records: { camera: { ...SETTLED, checkFailures: 1, nextCheckAtMs: NOW_MS } },
+    actions: ['check camera'],
+  },
+  {
+    when: 'a tag is to be compared, and the registry was not logged in to yet: that comes first',
+    specs: { camera: CAMERA },
+    listed: [listed(CAMERA)],
+    login: { kind: 'unknown' },
+    actions: ['login plant'],
+    standings: { camera: 'Pulled' },
+    isReady: false,
+  },
+  {
     when: 'pullPolicy is if-not-present and another image than was pulled has its name now: that is left there',
     specs: { camera: toSpec('acme/camera', { pullPolicy: 'if-not-present' }) },
     records: { camera: SETTLED },
@@ -323,6 +340,23 @@ const ROWS: readonly Row[] = [
   {
     when: 'the image was not found: its manifest is looked for, without a pull',
     specs: { camera: CAMERA },
+    records: { camera: { attempts: 1, failure: { reason: 'NotFound', message: 'no', retryAtMs: NOW_MS } } },
+    actions: ['check camera'],
+    standings: { camera: 'Failed NotFound' },
+  },
+  {
+    when: 'the registry refused the password for the image, and accepts it again: it is looked for, without a pull',
+    specs: { camera: CAMERA },
+    records: {
+      camera: { attempts: 1, failure: { reason: 'Unauthorized', message: 'no', retryAtMs: NOW_MS } },
+    },
+    actions: ['check camera'],
+    standings: { camera: 'Failed Unauthorized' },
+  },
+  {
+    when: 'the image was not found, and the window is closed: its manifest is looked for all the same',
+    specs: { camera: CAMERA },
+    settings: { pullWindow: NIGHT },
     records: { camera: { attempts: 1, failure: { reason: 'NotFound', message: 'no', retryAtMs: NOW_MS } } },
     actions: ['check camera'],
     standings: { camera: 'Failed NotFound' },
@@ -881,6 +915,24 @@ describe('plan', () => {
     }
     if (wakeInMs !== undefined) expect((planned.wakeAtMs ?? Infinity) - NOW_MS).toBe(wakeInMs);
     if (isReady !== undefined) expect(planned.isReady).toBe(isReady);
+  });
+
+  it.each([
+    ['not at all, where nothing changed', {}, []],
+    ['where the engine was listed anew', { listing: undefined }, ['measure a']],
+    ['where other properties are desired, or it was demanded', { generation: 0 }, ['measure a']],
+  ])('looks again at what an image lacks that waits for room: %s', (_, change, actions) => {
+    const world = toWorld({ specs: { a: A }, world: { ...ON, freeBytes: 500_000_000 } });
+    if (world.engine.kind === 'unavailable') throw new Error('the scene has an engine');
+    const { listing, generation } = { listing: world.engine.index, generation: 1, ...change };
+    const content: KnownContent = {
+      ...known(A),
+      asked: { atMs: 0, generation },
+      compared: { atMs: NOW_MS - 30_000, listing },
+    };
+    const planned = plan({ ...world, contents: new Map([['a', content]]) });
+    expect(planned.actions.map(formatAction)).toEqual(actions);
+    expect(planned.standings.get('a')).toMatchObject({ reason: 'LowDisk' });
   });
 
   it('looks again at the latest when a pull that begins now would have stalled', () => {
