@@ -95,6 +95,27 @@ describe('a registry that a whole fleet may be asking', () => {
     },
   );
 
+  it('and does not answer what an image is under its tag is asked for one tag again', async () => {
+    const stage = startStage();
+    const { engine, clock } = stage;
+    for (const name of Object.keys(images)) engine.put(`${ADDRESS}/acme/${name}:1`);
+    const { promise, reject } = Promise.withResolvers<never>();
+    let asked = 0;
+    engine.fetchManifest = (_reference, _credential, signal) => {
+      asked += 1;
+      if (asked === 1) return promise;
+      return new Promise((_, stop) => signal.addEventListener('abort', () => stop(signal.reason)));
+    };
+    await stage.desire(images);
+    expect(asked).toBe(1);
+    await clock.advance(500);
+    reject(new AgentError('RegistryUnreachable', 'not now'));
+    await clock.advance(100);
+    expect(asked).toBe(2);
+    await clock.advance(1800);
+    expect(asked).toBe(2);
+  });
+
   it('and does not have the first image is asked for all others', async () => {
     const stage = startStage();
     await stage.desire(images);
@@ -218,6 +239,50 @@ describe('the engine is asked little', () => {
     }
     expect(engine.calls.filter((made) => made.startsWith('fetchManifest')).length).toBeGreaterThanOrEqual(20);
     expect(listings()).toBe(before);
+  });
+
+  it('lists the images every five minutes, and no more often however many passes there are', async () => {
+    const { engine, desire, clock, call } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' });
+    const before = engine.calls.filter((made) => made === 'listImages').length;
+    for (let pass = 0; pass < 120; pass += 1) {
+      await call('PullImages');
+      await clock.advance(30_000);
+    }
+    const listings = engine.calls.filter((made) => made === 'listImages').length - before;
+    expect(listings).toBeGreaterThanOrEqual(11);
+    expect(listings).toBeLessThanOrEqual(12);
+  });
+
+  it('does not pull an image again whose pull ended while the engine told what containers use', async () => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    const old = engine.put(`${ADDRESS}/acme/old:1`);
+    const { desire, clock, phases } = startStage({ engine });
+    engine.evict(old.id);
+    engine.pullsFinishAtOnce = true;
+    await desire({ old: 'acme/old:1' }, { unlisted: 'remove' });
+    engine.pullsFinishAtOnce = false;
+    engine.idsInUse.add(old.id);
+    await desire({ camera: 'acme/camera:1' }, { unlisted: 'remove' });
+    const { listImageIdsInUse } = engine;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    engine.listImageIdsInUse = async (signal) => {
+      engine.listImageIdsInUse = listImageIdsInUse;
+      await promise;
+      return listImageIdsInUse(signal);
+    };
+    engine.put('somebody.example/elses:1');
+    await clock.advance(1000);
+    engine.pulls[0]?.finish();
+    await clock.settle();
+    resolve();
+    await clock.advance(5000);
+    expect(phases()).toEqual({ camera: 'Pulled' });
+    const pulls = engine.calls.filter((made) => made.startsWith(`pull ${CAMERA}`));
+    expect(pulls).toHaveLength(1);
   });
 
   it('does not take an image for evicted that was pulled while the engine listed its images', async () => {
@@ -630,6 +695,25 @@ describe('changed wishes', () => {
     await clock.advance(15 * 60_000);
     expect(began.slice(3)).toEqual([refused]);
     expect(await engine.listImages(new AbortController().signal)).toEqual([]);
+  });
+
+  it('tries one that the engine says a container uses no more often, though it listed no such container', async () => {
+    const { engine, desire, clock } = startStage();
+    engine.serve(CAMERA);
+    engine.pullsFinishAtOnce = true;
+    await desire({ camera: 'acme/camera:1' }, { unlisted: 'remove' });
+    let asked = 0;
+    engine.untag = async () => {
+      if ((asked += 1) > 9) throw new AgentError('Unknown', 'asked without an end');
+      return false;
+    };
+    await desire({}, { unlisted: 'remove' });
+    // The image has two names.
+    expect(asked).toBe(2);
+    await clock.advance(14 * 60_000);
+    expect(asked).toBe(2);
+    await clock.advance(2 * 60_000);
+    expect(asked).toBe(4);
   });
 
   it('leaves an image that was there before, even after it was pulled again by force', async () => {

@@ -154,6 +154,53 @@ describe('events', () => {
     await clock.advance(120_000);
     expect(ids).toHaveLength(5);
   });
+
+  it('outlast a connection that breaks each time they are sent', async () => {
+    const stage = startStage();
+    const { hub, desire, clock } = stage;
+    const { send } = hub;
+    let breaks = 0;
+    hub.send = async (output, message) => {
+      if ((breaks += 1) > 6) return send(output, message);
+      hub.disconnect();
+      throw new Error('the connection broke');
+    };
+    await desire({ camera: 'acme/camera:1' });
+    for (let again = 0; again < 7; again += 1) {
+      hub.connect();
+      await clock.advance(10_000);
+    }
+    expect(listEvents(stage)).toEqual(['ImagePullFailed camera NotFound']);
+  });
+
+  it.each([
+    ['taken', 1],
+    ['given up', 5],
+  ])('that come while one of the same kind is on its way are sent after that is %s', async (_, times) => {
+    const stage = startStage();
+    const { hub, engine, desire, clock } = stage;
+    const { send } = hub;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let sent = 0;
+    hub.send = async (output, message) => {
+      if ((sent += 1) < times) throw new Error('no answer');
+      hub.send = send;
+      await promise;
+      if (times > 1) throw new Error('no answer');
+      return send(output, message);
+    };
+    await desire({ camera: 'acme/camera:1' }, { retryInitialSeconds: 60, retryMaxSeconds: 60 });
+    await clock.advance(30_000);
+    expect(sent).toBe(times);
+    engine.failures.set(ADDRESS, 'RegistryUnreachable');
+    await clock.advance(60_000);
+    engine.failures.delete(ADDRESS);
+    engine.failures.set(CAMERA, 'RateLimited');
+    await clock.advance(120_000);
+    resolve();
+    await clock.advance(10_000);
+    expect(listEvents(stage)).toContain('ImagePullFailed camera RateLimited');
+  });
 });
 
 describe('after a restart, with a folder to remember in', () => {

@@ -89,6 +89,32 @@ it('sends nothing for five seconds after a report that was refused, however ofte
   expect(reports).toBeLessThanOrEqual(4);
 });
 
+it('sends what was refused at once over another connection', async () => {
+  const { hub, clock } = startReporter(() => ({ phase: 'Pulled' }));
+  hub.refuses = true;
+  hub.setDesired({});
+  await clock.advance(1000);
+  hub.disconnect();
+  hub.refuses = false;
+  hub.connect();
+  await clock.advance(1000);
+  expect(hub.patches).toEqual([{ phase: 'Pulled' }]);
+});
+
+it('believes what it sent a moment ago over a twin that does not show it yet, and later the twin', async () => {
+  const { hub, clock } = startReporter(() => ({ phase: 'Pulled' }));
+  hub.serve({ desired: {}, reported: {} });
+  await clock.advance(5000);
+  expect(hub.patches).toEqual([{ phase: 'Pulled' }]);
+  hub.serve({ desired: {}, reported: {} });
+  await clock.advance(5000);
+  expect(hub.patches).toHaveLength(1);
+  await clock.advance(60_000);
+  hub.serve({ desired: {}, reported: {} });
+  await clock.advance(5000);
+  expect(hub.patches).toHaveLength(2);
+});
+
 it('sends the last report after one that is under way, and all that changed since', async () => {
   let phase = 'Pulling';
   const { hub, clock, reporter, end } = startReporter(() => ({ phase }));
