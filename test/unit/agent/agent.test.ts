@@ -777,4 +777,16 @@ describe('the end', () => {
     await desire({ camera: 'acme/camera:1' });
     expect(image('camera')).toMatchObject({ phase: 'Pulled', pulledAt, evictions: 3 });
   });
+
+  it('carries nothing over from the twin that it reported of another image', async () => {
+    const { engine, desire, hub, image } = startStage();
+    engine.put(CAMERA);
+    hub.serve({
+      desired: {},
+      reported: { images: { camera: { image: `${ADDRESS}/acme/camera:0`, evictions: 3, phase: 'Pulled' } } },
+    });
+    await desire({ camera: 'acme/camera:1' });
+    expect(image('camera')).toMatchObject({ image: CAMERA, phase: 'Pulled' });
+    expect(image('camera')).not.toHaveProperty('evictions');
+  });
 });

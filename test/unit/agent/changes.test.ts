@@ -244,6 +244,19 @@ describe('a refusal of a password that was replaced under its name since counts 
   });
 });
 
+it('a login that failed is tried at once when the desired properties change, however long it would wait', async () => {
+  const { engine, desire, phases } = startStage();
+  const settings = { retryInitialSeconds: 3600, retryMaxSeconds: 3600 };
+  engine.serve(CAMERA);
+  engine.pullsFinishAtOnce = true;
+  engine.failures.set(ADDRESS, 'RegistryUnreachable');
+  await desire({ camera: CAMERA }, settings);
+  expect(phases()).toEqual({ camera: 'Failed RegistryUnreachable' });
+  engine.failures.clear();
+  await desire({ camera: { image: CAMERA, priority: 1 } }, settings);
+  expect(phases()).toEqual({ camera: 'Pulled' });
+});
+
 it('the same document with its keys in another order is no change', async () => {
   const { hub, clock, desire, call, phases } = startStage();
   await desire({ camera: 'acme/camera:1', gate: 'acme/gate:1' });
@@ -471,6 +484,15 @@ describe('PullImages comes to its end', () => {
     await desire({ camera: entry });
     await clock.advance(60_000);
     expect(toPulls()).toBe(1);
+  });
+
+  it('where the registry cannot be asked, though the image is here', async () => {
+    const { engine, call, clock, ...stage } = await startPulled({ pullPolicy: 'always' });
+    engine.failures.set(CAMERA, 'RegistryError');
+    const answer = await call('PullImages');
+    await clock.advance(5000);
+    expect(stage.phases()).toEqual({ camera: 'Pulled' });
+    expect(await statusOf({ ...stage, engine, call, clock }, answer)).toBe('Failed');
   });
 
   it('where all is here already, and nothing is compared', async () => {

@@ -305,6 +305,32 @@ describe('an image comes by the engine', () => {
     expect(callsOf(stage, 'pull')).toEqual([]);
   });
 
+  it.each<[string, (relay: FakeRelay) => unknown]>([
+    [
+      'and the module does not reach the registry',
+      ({ failures }) => failures.set(ADDRESS, 'RegistryUnreachable'),
+    ],
+    ['and the engine lost its way to the relay', (relay) => (relay.isReached = false)],
+  ])('never where settings.transport is relay, %s', async (_, hinder) => {
+    const stage = startRelayStage();
+    await stage.desire({ camera: CAMERA }, { transport: 'relay' });
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', transport: 'relay' });
+    hinder(stage.relay);
+    stage.engine.calls.length = 0;
+    await stage.desire({ camera: CAMERA, gate: GATE }, { transport: 'relay' });
+    await stage.clock.advance(60_000);
+    expect(stage.image('gate')).toMatchObject({ phase: 'Failed' });
+    expect(callsOf(stage, `pull ${GATE}`)).toEqual([]);
+  });
+
+  it('from Docker Hub, though settings.transport is relay', async () => {
+    const hub = 'docker.io/library/nginx:1';
+    const stage = startRelayStage();
+    stage.engine.serve(hub);
+    await stage.desire({ nginx: hub }, { transport: 'relay' });
+    expect(stage.image('nginx')).toMatchObject({ phase: 'Pulled', transport: 'engine' });
+  });
+
   it('in the same attempt, where the engine lost its way to the relay', async () => {
     const stage = startRelayStage();
     await stage.desire({ camera: CAMERA });
@@ -322,6 +348,18 @@ describe('an image comes by the engine', () => {
     await stage.desire({ camera: CAMERA, gate: GATE });
     expect(stage.image('gate')).toMatchObject({ phase: 'Pulled', transport: 'relay' });
   });
+});
+
+it('an image that was there before stays, even after it was pulled again through the relay by force', async () => {
+  const stage = startRelayStage();
+  stage.engine.put(CAMERA);
+  await stage.desire({ camera: CAMERA }, { unlisted: 'remove' });
+  await stage.call('PullImages', { force: true });
+  await stage.clock.advance(1000);
+  expect(callsOf(stage, 'pull 127.0.0.1:5010/')).toHaveLength(1);
+  await stage.desire({}, { unlisted: 'remove' });
+  await stage.clock.advance(60_000);
+  expect(callsOf(stage, `untag ${ADDRESS}`)).toEqual([]);
 });
 
 it('a registry without HTTPS, away from the device, is told beside the desired properties', async () => {

@@ -96,6 +96,15 @@ describe('a demand', () => {
     expect(record.demand === undefined).toBe(isMet !== undefined);
   });
 
+  it('that was made since an attempt began outlives it, though that failed', () => {
+    const isSince = demanded(isPulled, true);
+    expect(checkFailed(isSince, MOMENT, isPulled).demand).toEqual({ force: true });
+    expect(checkFailed(isSince, MOMENT, isSince).demand).toBeUndefined();
+    const after = transitions.failedBefore(isSince, NOT_FOUND, MOMENT);
+    expect(after.demand).toEqual({ force: true });
+    expect(after.failure?.retryAtMs).toBe(MOMENT.nowMs);
+  });
+
   it('that nobody made is not settled', () => {
     expect(settled(NEW, true)).toBe(NEW);
     expect(pulled(NEW, { id: 'id', digest: A, transport: 'engine' }, MOMENT)).not.toHaveProperty('demandMet');

@@ -479,6 +479,13 @@ const ROWS: readonly Row[] = [
     actions: ['pull a'],
   },
   {
+    when: 'a registry stalled and an image of another one is being pulled: it gets no place beside that',
+    specs: { a: CAMERA, b: other(GATE, '10.0.0.9:5000') },
+    pulls: { b: {} },
+    world: { stalledAddresses: new Set(['127.0.0.1:8000']) },
+    actions: [],
+  },
+  {
     when: 'one attempt outlasts pullTimeoutSeconds: it alone is ended',
     specs: { camera: CAMERA, gate: GATE },
     settings: { pullTimeoutSeconds: 60 },
@@ -506,6 +513,13 @@ const ROWS: readonly Row[] = [
     specs: Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => [name, toSpec(name)])),
     listed: ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => listed(toSpec(name), digestOf('a'), name)),
     actions: ['check a', 'check b', 'check c', 'check d'],
+  },
+  {
+    when: 'three manifests are being asked for: only one more is',
+    specs: Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name) => [name, toSpec(name)])),
+    listed: ['a', 'b', 'c', 'd', 'e'].map((name) => listed(toSpec(name), digestOf('a'), name)),
+    world: { running: { ...IDLE, checks: new Set(['a', 'b', 'c']) } },
+    actions: ['check d'],
   },
   {
     when: 'nobody was asked yet for these desired properties: each registry is asked for one image',

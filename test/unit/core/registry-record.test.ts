@@ -51,6 +51,17 @@ describe('a registry', () => {
     };
     expect(toRegistryRecord(before, same)).toBe(before);
   });
+
+  it('is begun anew where the password that was accepted has another name', () => {
+    const [{ username, password } = { username: '', password: new Secret('') }] = PLANT.credentials;
+    const toRecord = (name: 'password' | 'password2'): DesiredRegistry => ({
+      ...PLANT,
+      credentials: [{ name, username, password }],
+    });
+    const renamed = toRegistryRecord(login(begin(toRecord('password')), byFirst), toRecord('password2'));
+    expect(toLoginDueMs(renamed)).toBe(0);
+    expect(toCredential(renamed)?.password.reveal()).toBe(password.reveal());
+  });
 });
 
 describe('a login', () => {
