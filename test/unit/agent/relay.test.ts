@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { PullRequest } from '#agent/ports';
 import { AgentError } from '#core/reason';
 import { createFakeEngine } from '#test/fakes/fake-engine';
 import { createFakeRelay } from '#test/fakes/fake-relay';
@@ -178,6 +179,29 @@ describe('an image comes through the relay', () => {
       'relay',
       'The module reaches the registry, and the engine reaches the relay.',
     ]);
+  });
+
+  it.each<[string, (onLayer: PullRequest['onLayer']) => void]>([
+    ['no answer within 30 s', () => undefined],
+    [
+      'layers that it would fetch again',
+      (onLayer) => onLayer('a', { kind: 'downloading', currentBytes: 1, totalBytes: 2 }),
+    ],
+  ])('by its tag alone where the engine gets %s when it asks for the name', async (_, tell) => {
+    const engine = createFakeEngine();
+    const { pull } = engine;
+    engine.pull = (request) => {
+      if (request.reference.registry !== ADDRESS) return pull(request);
+      const unanswered = never(request.signal);
+      tell(request.onLayer);
+      return unanswered;
+    };
+    const stage = startRelayStage({ engine });
+    await stage.desire({ camera: CAMERA });
+    await stage.clock.advance(tell.length === 0 ? 30_000 : 1000);
+    const { digest } = engine.served.get(CAMERA) ?? {};
+    expect(stage.image('camera')).toMatchObject({ phase: 'Pulled', digest, transport: 'relay' });
+    expect(await names(stage)).toEqual([CAMERA]);
   });
 
   it('by its tag alone where the engine does not reach the registry, and its digest is known all the same', async () => {

@@ -43,6 +43,7 @@ describe('of an index that child is picked that the engine itself would pick', (
     ['linux/arm64', undefined, ['linux/arm/v6', 'linux/arm/v7'], 'linux/arm/v7'],
     ['linux/arm', undefined, ['linux/arm/v5', 'linux/arm/v7', 'linux/arm/v6'], 'linux/arm/v7'],
     ['linux/arm/v6', undefined, ['linux/arm/v7', 'linux/arm/v5', 'linux/arm/v6'], 'linux/arm/v6'],
+    ['linux/arm/v6', undefined, ['linux/arm/v7', 'linux/arm/v5'], 'linux/arm/v5'],
     ['linux/amd64', 'linux/arm/v6', ['linux/arm/v7', 'linux/arm/v6'], 'linux/arm/v6'],
     ['linux/amd64', 'linux/arm', ['linux/arm/v6', 'linux/arm/v7'], 'linux/arm/v7'],
     ['linux/amd64', 'linux/arm64', ['linux/amd64', 'linux/arm64/v8'], 'linux/arm64/v8'],

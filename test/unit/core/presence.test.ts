@@ -155,6 +155,13 @@ describe('the names of an image', () => {
     expect(toMissing(find(spec, [listed(spec)]))).toEqual([]);
   });
 
+  it('are missing as soon as another image took one, though the image is listed as it was', () => {
+    const image = listed(spec);
+    const thief = { ...listed(toSpec('thief'), B), tags: [`${ADDRESS}/x:v1`] };
+    expect(toMissing(find(spec, [image]))).toEqual([]);
+    expect(toMissing(find(spec, [image, thief]))).toEqual([`${ADDRESS}/x:v1`]);
+  });
+
   it('of an image that carries all of them are never missing', () => {
     const anySpec = fc
       .record({ hasTag: fc.boolean(), hasDigest: fc.boolean(), tags: fc.uniqueArray(fc.nat(9)) })
