@@ -208,7 +208,7 @@ export function createAgent(given: AgentDeps): Agent {
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;
-    if (observer.isStale || book.desired !== desired) return clock.nowMs() + STALE_RETRY_MS;
+    if (observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
   }
 

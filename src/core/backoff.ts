@@ -16,7 +16,7 @@ const JITTER = 0.2;
 export function backoffMs(failures: number, policy: BackoffPolicy, random: number): number {
   const maxMs = policy.retryMaxSeconds * 1000;
   const initialMs = Math.min(policy.retryInitialSeconds * 1000, maxMs);
-  const exponentialMs = initialMs * 2 ** Math.min(failures - 1, 30);
+  const exponentialMs = initialMs * 2 ** (failures - 1);
   const jitteredMs = exponentialMs * (1 + JITTER * random);
   return Math.round(jitteredMs <= maxMs ? jitteredMs : Math.max(initialMs, maxMs * (1 - JITTER * random)));
 }

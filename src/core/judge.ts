@@ -199,7 +199,7 @@ function toPullable(candidate: Candidate, standing: Standing, world: Court): Jud
     return { standing: standing.phase === 'Waiting' ? asking : standing, isSettled: false };
   }
   const need = isMeasured ? { ...known, diskBytes: known.diskBytes - keptBytes } : undefined;
-  if (spareBytes >= (need?.diskBytes ?? 0) && spareBytes >= 0) {
+  if (spareBytes >= (need?.diskBytes ?? 0)) {
     return standing === QUEUED ? PULLABLE : { standing, isSettled: false, want: { kind: 'pull' } };
   }
   // The engine may have some of its layers by now, or others no longer; a tag may have moved.

@@ -33,13 +33,14 @@ export function plan(world: World): Plan {
   const court = toCourt(world);
   for (const [name, image] of world.desired.images) judgements.set(name, judgeEntry(name, image, court));
   const cancels = planCancels(world);
+  const removals = planRemovals(world);
+  const isPulled = (name: string): boolean => judgements.get(name)?.standing.phase === 'Pulled';
   const actions = [
     ...cancels,
     ...planLogins(world),
     ...planTags(judgements),
     ...planQuestions(judgements, court, cancels.length === 0 && !isCancelling(world)),
-    ...planRemovals(world),
-    ...planRelayNames(world, (name) => judgements.get(name)?.standing.phase === 'Pulled'),
+    ...(removals.length > 0 ? removals : planRelayNames(world, isPulled)),
   ];
   const all = [...judgements.values()];
   let wakeAtMs = toStallTime(actions, world);

@@ -982,6 +982,10 @@ describe('plan of removals, with unlisted: remove', () => {
     const running = { ...IDLE, removals: new Set([digest]) };
     expect(toActions({ world: { owned, running } })).toEqual([]);
   });
+  it('takes one name away at a time where a killed pull left another one of the same image', () => {
+    const both = { ...GONE, digests: [...GONE.digests, ...leftBy(digestOf('c')).digests] };
+    expect(toActions({ listed: [LISTED, both] })).toEqual(['remove 127.0.0.1:8000/acme/gate:1']);
+  });
   it('leaves a name that the engine would not take away to a later time, and goes on with the others', () => {
     const owned = new Map([...GONE.digests, ...GONE.tags].map((name) => [name, 'any']));
     const running = { ...IDLE, refusals: new Set(GONE.digests) };
