@@ -19,7 +19,9 @@ export interface SiteFaults {
   statuses: number[];
   retryAfter: string | undefined;
   contentType: string;
-  /** Where blobs really are. */
+  /** What those answers say. */
+  words: string;
+  /** Where blobs really are; below `/store` of the site itself they are too. */
   blobsAt: string | undefined;
   redirectStatus: number;
   /** The byte of blobs that is another. */
@@ -37,6 +39,8 @@ export interface SiteFaults {
   isScopeMissing: boolean;
   /** What manifests are said to be instead of their digest. */
   toldDigest: string | undefined;
+  /** Manifests come without the headers that tell their digest and length. */
+  tellsNoDigest: boolean;
   /** Whether refusals repeat the login that was sent. */
   repeatsLogin: boolean;
 }
@@ -111,6 +115,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     statuses: [],
     retryAfter: undefined,
     contentType: 'application/json',
+    words: 'fault',
     blobsAt: undefined,
     redirectStatus: 307,
     corruptByte: -1,
@@ -122,6 +127,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     expiresIn: undefined,
     isScopeMissing: false,
     toldDigest: undefined,
+    tellsNoDigest: false,
     repeatsLogin: false,
   };
   let issued = 0;
@@ -135,18 +141,21 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (url === '/v2/') return void json(response, 200, {});
     const status = faults.statuses.shift();
     if (status !== undefined)
-      return void json(response, status, { errors: [{ code: 'NO', message: 'fault' }] });
+      return void json(response, status, { errors: [{ code: 'NO', message: faults.words }] });
     const name = decodeURIComponent(url.slice(url.lastIndexOf('/') + 1));
     const manifest = manifests.get(name);
     if (url.includes('/manifests/') && manifest !== undefined) {
       const { bytes, mediaType } = manifest;
-      response.setHeader('docker-content-digest', faults.toldDigest ?? toDigest(bytes));
-      response.writeHead(200, { 'content-type': mediaType, 'content-length': bytes.length });
+      if (!faults.tellsNoDigest) {
+        response.setHeader('docker-content-digest', faults.toldDigest ?? toDigest(bytes));
+        response.setHeader('content-length', bytes.length);
+      }
+      response.writeHead(200, { 'content-type': mediaType });
       return void response.end(method === 'HEAD' ? undefined : bytes);
     }
     const blob = blobs.get(name);
     if (blob === undefined) return void json(response, 404, { errors: [{ code: 'UNKNOWN' }] });
-    if (faults.blobsAt !== undefined) {
+    if (faults.blobsAt !== undefined && !url.startsWith('/store/')) {
       return void response.writeHead(faults.redirectStatus, { location: `${faults.blobsAt}${url}` }).end();
     }
     answerBlob(response, blob, range);

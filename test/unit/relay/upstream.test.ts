@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -52,6 +54,23 @@ const toLine = (address: string) =>
   });
 const ca = (): string => authority.certificatePem;
 
+/** A registry that answers as the test has it. */
+async function startOdd(answer: RequestListener) {
+  let open = 0;
+  const server = createHttpServer(answer).on('connection', (socket) => {
+    open += 1;
+    socket.on('close', () => (open -= 1)).on('error', () => undefined);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { address: `127.0.0.1:${port}`, openConnections: () => open };
+}
+
 describe('a login', () => {
   test.each(['bearer', 'basic', 'none'] as const)('with the right password succeeds: %s', async (auth) => {
     const site = await startSite({ auth });
@@ -101,6 +120,42 @@ describe('a login', () => {
     );
     expect(failure).toMatchObject({ reason: 'RegistryUnreachable' });
     expect(failure.message).toContain('127.0.0.1:1');
+  });
+
+  test('at what answers, and is no registry, fails', async () => {
+    const { address } = await startOdd((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('It works!');
+    });
+    expect(await failureOf(makeUpstream(address).login(NEVER))).toMatchObject({
+      reason: 'RegistryError',
+      message: `${address} answers /v2/, and not as a registry does`,
+    });
+  });
+
+  test('whose own token is refused fails, and is not tried for ever', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.tokens.add = () => site.tokens;
+    expect(await failureOf(makeUpstream(site.address).login(NEVER))).toMatchObject({
+      reason: 'Unauthorized',
+      message: `${site.address}: the registry refused its own token`,
+    });
+    expect(urlsOf(site)).toEqual(['GET /v2/', 'GET /token?service=site&account=device', 'GET /v2/']);
+  });
+
+  test.each([
+    ['with a length', { 'content-length': 100 }],
+    ['without one', {}],
+  ])('is held up by no refusal whose body never ends, %s', async (_, length) => {
+    const { address, openConnections } = await startOdd(({ headers }, response) => {
+      if (headers.authorization === BASIC) {
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+        return;
+      }
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="site"', ...length }).write('no');
+    });
+    await expect(makeUpstream(address, { answerTimeoutMs: 5000 }).login(NEVER)).resolves.toBeUndefined();
+    // The one that is kept.
+    await expect.poll(openConnections).toBeLessThanOrEqual(1);
   });
 
   test('whose token breaks off in the middle fails as a connection that broke', async () => {
@@ -264,6 +319,16 @@ describe('a registry that repeats the login it was sent', () => {
     expect(message).toContain('leads to [secret].example');
     expect(stack).not.toMatch(/hunter2/i);
   });
+
+  test('is not quoted with the host that it leads to and that cannot be reached', async () => {
+    const site = await startSite();
+    site.faults.blobsAt = 'http://127.0.0.3:1';
+    const login = { name: 'password', username: 'device', password: new Secret('127.0.0.3') } as const;
+    const access = { address: site.address, credential: login };
+    const upstream = makeUpstream(site.address, { access, findHost: async () => undefined });
+    const { message } = await failureOf(upstream.openBlob(blobOf(site), NEVER));
+    expect(message).toBe(`${site.address}: connect ECONNREFUSED [secret]:1`);
+  });
 });
 
 describe('a token', () => {
@@ -354,6 +419,28 @@ describe('a manifest', () => {
     expect(await failureOf(server.fetchManifest('group/app', asked, NEVER))).toMatchObject({
       reason: 'DigestMismatch',
     });
+    expect(await failureOf(server.headManifest('group/app', asked, NEVER))).toMatchObject({
+      reason: 'DigestMismatch',
+    });
+  });
+
+  test('of which no header tells the digest is fetched for it', async () => {
+    const site = await startSite();
+    const digest = site.holdManifest(MANIFEST, TYPE);
+    site.faults.tellsNoDigest = true;
+    const upstream = makeUpstream(site.address);
+    const head = { digest, mediaType: TYPE, sizeBytes: MANIFEST.length };
+    expect(await upstream.headManifest('group/app', '1', NEVER)).toEqual(head);
+    expect(urlsOf(site)).toEqual(['HEAD /v2/group/app/manifests/1', 'GET /v2/group/app/manifests/1']);
+  });
+
+  test('is known by its type, however that is written', async () => {
+    const site = await startSite();
+    const digest = site.holdManifest(MANIFEST, `${TYPE.replace('v1+json', 'V1+JSON')}; charset=utf-8`);
+    const upstream = makeUpstream(site.address);
+    expect(await upstream.headManifest('group/app', '1', NEVER)).toMatchObject({ digest, mediaType: TYPE });
+    expect(await upstream.fetchManifest('group/app', '1', NEVER)).toMatchObject({ digest, mediaType: TYPE });
+    expect(urlsOf(site)).toHaveLength(2);
   });
 
   test('whose registry tells no digest for it is refused, and what it tells is not quoted', async () => {
@@ -388,6 +475,37 @@ describe('a manifest', () => {
     expect(await failureOf(upstream.fetchManifest('group/app', '1', NEVER))).toMatchObject({ reason });
     expect(await failureOf(upstream.headManifest('group/app', '1', NEVER))).toMatchObject({ reason });
   });
+
+  test('that is refused in many words is told in few, on one line', async () => {
+    const site = await startSite();
+    site.faults.statuses = [403];
+    site.faults.words = `not\r\nfor \u001b[31myou\u009b2J ${'x'.repeat(5000)}`;
+    const { message } = await failureOf(makeUpstream(site.address).fetchManifest('group/app', '1', NEVER));
+    const words = `NO: not for [31myou 2J ${'x'.repeat(200)}`.slice(0, 200);
+    expect(message).toBe(`${site.address}/group/app: the registry answered 403 (${words})`);
+  });
+
+  test('that is refused with a body without end fails all the same', async () => {
+    const { address, openConnections } = await startOdd((_, response) => {
+      response.writeHead(500, { 'content-type': 'application/json' });
+      const timer = setInterval(() => response.write(' '.repeat(5000)), 5);
+      response.on('close', () => clearInterval(timer));
+    });
+    const upstream = makeUpstream(address, { answerTimeoutMs: 5000 });
+    const asked = upstream.fetchManifest('group/app', '1', NEVER);
+    expect(await failureOf(asked)).toMatchObject({
+      reason: 'RegistryError',
+      message: `${address}/group/app: the registry answered 500`,
+    });
+    await expect.poll(openConnections).toBe(0);
+  });
+
+  test('that what stands before the registry has too many asked for is told as such, page or not', async () => {
+    const site = await startSite();
+    Object.assign(site.faults, { statuses: [429], contentType: 'text/html' });
+    const asked = makeUpstream(site.address).fetchManifest('group/app', '1', NEVER);
+    expect(await failureOf(asked)).toMatchObject({ reason: 'RateLimited' });
+  });
 });
 
 describe('a blob', () => {
@@ -407,7 +525,20 @@ describe('a blob', () => {
     expect((await drain(answer.body)).equals(BLOB)).toBe(true);
   });
 
-  test.each([301, 302, 307, 308])(
+  test('that another part comes of than was asked for is refused', async () => {
+    const { address, openConnections } = await startOdd((_, response) => {
+      response.writeHead(206, { 'content-range': 'bytes 0-99/200', 'content-length': 1_000_000 });
+      response.write('bytes');
+    });
+    const question = { repository: 'group/app', digest: toDigest(BLOB), fromByte: 7 };
+    expect(await failureOf(makeUpstream(address).openBlob(question, NEVER))).toMatchObject({
+      reason: 'RegistryError',
+      message: `${address}: another part of the blob than was asked for`,
+    });
+    await expect.poll(openConnections).toBe(0);
+  });
+
+  test.each([301, 302, 303, 307, 308])(
     'follows a redirect with %i, and the token does not',
     async (redirectStatus) => {
       const store = await startSite();
@@ -419,6 +550,27 @@ describe('a blob', () => {
       expect(store.requests).toMatchObject([{ authorization: undefined, range: 'bytes=7-' }]);
     },
   );
+
+  test.each(['whole', 'by its path'])(
+    'takes the token along within the registry, led there %s',
+    async (how) => {
+      const site = await startSite({ auth: 'bearer' });
+      site.faults.blobsAt = how === 'whole' ? `${site.origin}/store` : '/store';
+      const answer = await makeUpstream(site.address).openBlob(blobOf(site, 7), NEVER);
+      expect((await drain(answer.body)).equals(BLOB.subarray(7))).toBe(true);
+      expect(site.requests.at(-1)?.url).toMatch(/^\/store\/v2\//);
+    },
+  );
+
+  test('leaves no connection behind where it is led elsewhere', async () => {
+    const store = await startSite();
+    const site = await startSite();
+    site.faults.blobsAt = store.origin;
+    store.holdBlob(BLOB);
+    const upstream = makeUpstream(site.address);
+    for (let turn = 0; turn < 5; turn += 1) await drain((await upstream.openBlob(blobOf(site), NEVER)).body);
+    await expect.poll(() => site.openConnections()).toBeLessThanOrEqual(1);
+  });
 
   test('does not follow redirects for ever', async () => {
     const site = await startSite();
@@ -473,6 +625,27 @@ describe('a blob', () => {
     store.faults.statuses = [403];
     const failure = await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER));
     expect(failure).toMatchObject({ reason: 'RegistryError' });
+  });
+
+  test('that another host wants a login for costs neither token nor password', async () => {
+    const store = await startSite({ auth: 'bearer' });
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.blobsAt = store.origin;
+    store.holdBlob(BLOB);
+    expect(await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER))).toMatchObject({
+      reason: 'RegistryError',
+    });
+    expect(store.requests.map(({ authorization }) => authorization)).toEqual([undefined]);
+  });
+
+  test('that another host has too many asked for is told as such', async () => {
+    const store = await startSite();
+    const site = await startSite();
+    site.faults.blobsAt = store.origin;
+    store.faults.statuses = [429];
+    expect(await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER))).toMatchObject({
+      reason: 'RateLimited',
+    });
   });
 
   test('ends its connection when its reader leaves', async () => {
@@ -570,6 +743,31 @@ describe('a registry’s scheme', () => {
   });
 });
 
+describe('a registry that spoke plain HTTP', () => {
+  test('is spoken to in HTTPS first once it answers 400, as servers do that want TLS', async () => {
+    const site = await startSite();
+    const upstream = makeUpstream(site.address);
+    await upstream.login(NEVER);
+    site.faults.statuses = [400];
+    await failureOf(upstream.fetchManifest('group/app', '1', NEVER));
+    await site.close();
+    const risen = await startSite({ tls, port: Number(site.address.split(':')[1]) });
+    expect(await failureOf(upstream.login(NEVER))).toMatchObject({ reason: 'RegistryUntrusted' });
+    expect(risen.requests).toEqual([]);
+  });
+
+  test('is spoken to in plain HTTP no more once another password was sent there in HTTPS', async () => {
+    const site = await startSite();
+    const httpsAddresses = new Set<string>();
+    const upstream = makeUpstream(site.address, { httpsAddresses });
+    await upstream.login(NEVER);
+    const before = site.requests.length;
+    httpsAddresses.add(site.address);
+    expect(await failureOf(upstream.login(NEVER))).toMatchObject({ reason: 'RegistryInsecure' });
+    expect(site.requests).toHaveLength(before);
+  });
+});
+
 /** A site at another loopback address, on a port where nobody else listens at the usual one. */
 async function startAside(options: SiteOptions): Promise<Site> {
   for (;;) {
@@ -599,6 +797,14 @@ describe('a loopback address where nobody listens', () => {
     const upstream = makeUpstream(site.address, { findHost: async () => '127.0.0.2' });
     await upstream.login(NEVER);
     expect(site.requests.map((request) => request.host)).toEqual([site.address]);
+  });
+
+  test('where somebody listens is not looked for at the host, whatever is wrong with it', async () => {
+    const site = await startSite({ tls });
+    let asked = 0;
+    const findHost = async (): Promise<undefined> => void (asked += 1);
+    const failure = await failureOf(makeUpstream(site.address, { findHost }).login(NEVER));
+    expect([failure.reason, asked]).toEqual(['RegistryUntrusted', 0]);
   });
 
   test('of another machine is asked for nowhere else', async () => {
