@@ -1,11 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { systemClock } from '#adapters/system-clock';
+import { AgentError } from '#core/reason';
 import { drain, failureOf, makeBlobs, makeUpstream, NEVER, toRead } from '#test/unit/relay/bench';
 import { makeBytes, startSite, toDigest } from '#test/unit/relay/site';
 
 const SIZE = 5_000_000;
 const BLOB = makeBytes(SIZE);
+
+/** Time that passes a hundred times faster. */
+const racingClock = {
+  ...systemClock,
+  steadyMs: () => systemClock.steadyMs() * 100,
+  sleep: (delayMs: number, signal: AbortSignal) => systemClock.sleep(delayMs / 100, signal),
+};
 
 describe('a blob', () => {
   test('comes whole over a good link, in small pieces, by one request', async () => {
@@ -84,6 +92,23 @@ describe('a blob', () => {
     expect(site.requests).toHaveLength(1);
   });
 
+  test.each(['Unauthorized', 'RegistryUntrusted', 'RegistryInsecure'] as const)(
+    'is asked for once where another attempt would end in the same way: %s',
+    async (reason) => {
+      let asked = 0;
+      const openBlob = async (): Promise<never> => {
+        asked += 1;
+        throw new AgentError(reason, 'no');
+      };
+      const read = {
+        ...toRead(await startSite(), BLOB),
+        source: { upstream: { openBlob }, repository: 'app' },
+      };
+      expect(await failureOf(drain(makeBlobs().read(read)))).toMatchObject({ reason });
+      expect(asked).toBe(1);
+    },
+  );
+
   test('that a proxy has no page for is asked for again', async () => {
     const site = await startSite();
     Object.assign(site.faults, { statuses: [404], contentType: 'text/html' });
@@ -142,6 +167,16 @@ describe('a blob', () => {
     expect(bytes).toBeLessThan(SIZE);
   });
 
+  test('that came with a wrong byte is read on by whoever kept what came after it, once it is right', async () => {
+    const site = await startSite();
+    const [blobs, read] = [makeBlobs(), toRead(site, BLOB)];
+    site.faults.corruptByte = 1_234_567;
+    await failureOf(drain(blobs.read(read)));
+    site.faults.corruptByte = -1;
+    const rest = await drain(blobs.read({ ...read, fromByte: 3_000_000 }));
+    expect(rest.equals(BLOB.subarray(3_000_000))).toBe(true);
+  });
+
   test('of another size than its manifest says is given up, and its connection too', async () => {
     const site = await startSite();
     const read = { ...toRead(site, BLOB), sizeBytes: SIZE - 1 };
@@ -162,6 +197,19 @@ describe('a blob', () => {
     expect(fetchedBytes).toBe(SIZE);
   });
 
+  test('that stands still is asked for over another connection after a minute, however long it may', async () => {
+    const site = await startSite();
+    site.faults.hangAfterBytes = 2_000_000;
+    const onFetched = (): void => void (site.faults.hangAfterBytes = Infinity);
+    const read = toRead(site, BLOB, { stallTimeoutMs: 900_000, onFetched });
+    const startMs = racingClock.steadyMs();
+    expect((await drain(makeBlobs({ clock: racingClock }).read(read))).equals(BLOB)).toBe(true);
+    const lastedMs = racingClock.steadyMs() - startMs;
+    expect(lastedMs).toBeGreaterThanOrEqual(60_000);
+    // What else it takes is on a busy machine.
+    expect(lastedMs).toBeLessThan(440_000);
+  });
+
   test('that stays still is given up as stalled', async () => {
     const site = await startSite();
     site.faults.hangAfterBytes = 2_000_000;
@@ -173,11 +221,7 @@ describe('a blob', () => {
 
   test('that stays still is given up soon where it is in the way of others, and only there', async () => {
     const site = await startSite();
-    const clock = {
-      ...systemClock,
-      steadyMs: () => systemClock.steadyMs() * 100,
-      sleep: (delayMs: number, signal: AbortSignal) => systemClock.sleep(delayMs / 100, signal),
-    };
+    const clock = racingClock;
     site.faults.hangAfterBytes = 2_000_000;
     let isInTheWay = false;
     const read = toRead(site, BLOB, { stallTimeoutMs: 900_000, isInTheWay: () => isInTheWay });
@@ -200,6 +244,7 @@ describe('a blob', () => {
       isFirst = false;
     }
     expect(bytes).toBe(SIZE);
+    expect(site.requests).toHaveLength(1);
   });
 
   test('goes on with a new token where the old one ends in its middle', async () => {
@@ -237,6 +282,8 @@ describe('a blob', () => {
       bytes += chunk.length;
       if (bytes > 3_500_000) break;
     }
+    // Whoever leaves in its middle spoils nothing for the next.
+    for await (const chunk of blobs.read({ ...read, fromByte: bytes })) if (chunk.length > 0) break;
     site.servedBytes = 0;
     const rest = await drain(blobs.read({ ...read, fromByte: bytes }));
     expect(rest.equals(BLOB.subarray(bytes))).toBe(true);

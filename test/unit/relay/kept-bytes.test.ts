@@ -437,6 +437,48 @@ describe('kept bytes', () => {
   });
 });
 
+describe('a link that fails while bytes are kept', () => {
+  test('is given a minute, and no more', async () => {
+    const site = await startSite();
+    // Time that passes a hundred times faster.
+    const clock: Clock = {
+      ...systemClock,
+      steadyMs: () => systemClock.steadyMs() * 100,
+      sleep: (delayMs, signal) => systemClock.sleep(delayMs / 100, signal),
+    };
+    const blobs = makeBlobs({ kept: await openKept(await makeFolder()), clock });
+    const read = toRead(site, BLOB, { stallTimeoutMs: 3_600_000 });
+    await site.close();
+    const startMs = clock.steadyMs();
+    expect(await failureOf(drain(blobs.read(read)))).toMatchObject({ reason: 'RegistryUnreachable' });
+    const lastedMs = clock.steadyMs() - startMs;
+    expect(lastedMs).toBeGreaterThanOrEqual(60_000);
+    // A busy machine takes its time, but never so much.
+    expect(lastedMs).toBeLessThan(1_800_000);
+  });
+
+  test('has that minute anew with each byte that comes', async () => {
+    const site = await startSite();
+    let nowMs = 0;
+    const clock: Clock = {
+      ...systemClock,
+      steadyMs: () => nowMs,
+      sleep(delayMs, signal) {
+        // Longer ones are of whoever watches that a connection is not silent.
+        if (delayMs >= 15_000) return systemClock.sleep(delayMs, signal);
+        nowMs += delayMs;
+        return systemClock.sleep(0, signal);
+      },
+    };
+    const blobs = makeBlobs({ kept: await openKept(await makeFolder()), clock });
+    const blob = makeBytes(150_000, 'poor');
+    site.faults.cutAfterBytes = 500;
+    expect((await drain(blobs.read(toRead(site, blob)))).equals(blob)).toBe(true);
+    // Or the test would show nothing.
+    expect(nowMs).toBeGreaterThan(65_000);
+  });
+});
+
 describe('two readers of one blob', () => {
   test('have it fetched once', async () => {
     const site = await startSite();
@@ -468,6 +510,27 @@ describe('two readers of one blob', () => {
     expect(await first).toMatchObject({ message: 'cancelled' });
     expect((await second).equals(BLOB)).toBe(true);
     expect(fetchedBytes).toBe(SIZE);
+  });
+
+  test('do without the one that leaves before its registry has answered', async () => {
+    const site = await startSite();
+    const blobs = await startKept(await makeFolder());
+    const leaving = new AbortController();
+    const read = toRead(site, BLOB);
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const openBlob = async (_question: unknown, signal: AbortSignal): Promise<never> => {
+      const { promise, reject } = Promise.withResolvers<never>();
+      signal.addEventListener('abort', () => reject(signal.reason));
+      ask();
+      return await promise;
+    };
+    const source = { upstream: { openBlob }, repository: 'group/app' };
+    const first = failureOf(drain(blobs.read({ ...read, source, signal: leaving.signal })));
+    await asked;
+    const second = drain(blobs.read(read));
+    leaving.abort(new Error('cancelled'));
+    expect(await first).toMatchObject({ message: 'cancelled' });
+    expect((await second).equals(BLOB)).toBe(true);
   });
 
   test('do without the one that stands still', async () => {
