@@ -1,4 +1,5 @@
-import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { readdir, readFile, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -184,6 +185,64 @@ describe('kept bytes', () => {
     expect(site.servedBytes).toBe(SIZE);
   });
 
+  test('are as many in the second process of a boot as in its first', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read, keptBytes } = await leaveHalf(folder, site);
+    const bootId = '11111111-2222-3333-4444-555555555555';
+    const first = await startKept(folder, { bootId });
+    await readSome(first, read, 4_300_000);
+    const moreBytes = await untilKept(first, read.digest, keptBytes + 1);
+    expect((await startKept(folder, { bootId })).keptBytes(read.digest)).toBe(moreBytes);
+  });
+
+  test('that a disk changed are cut off for good', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read } = await leaveHalf(folder, site);
+    const bytes = await readFile(partOf(folder, read));
+    for (const at of [1_500_000, 3_000_000]) bytes[at] = (bytes[at] ?? 0) ^ 4;
+    await writeFile(partOf(folder, read), bytes);
+    // Nothing comes while it is looked at.
+    site.faults.hangAfterBytes = 0;
+    const blobs = await startKept(folder);
+    await readSome(blobs, read, 100_000);
+    await expect.poll(() => blobs.keptBytes(read.digest)).toBe(MIB);
+    site.faults.hangAfterBytes = Infinity;
+    expect((await drain((await startKept(folder)).read(read))).equals(BLOB)).toBe(true);
+  });
+
+  test('of a whole blob without a checkpoint that turn out wrong spoil no read', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const read = toRead(site, BLOB);
+    const first = await startKept(folder);
+    await drain(first.read(read));
+    await untilKept(first, read.digest, SIZE);
+    const sumsPath = partOf(folder, read).replace('.part', '.sums');
+    await truncate(sumsPath, (await stat(sumsPath)).size - 32);
+    const bytes = await readFile(partOf(folder, read));
+    bytes[SIZE - 1] = (bytes[SIZE - 1] ?? 0) ^ 4;
+    await writeFile(partOf(folder, read), bytes);
+    expect((await drain((await startKept(folder)).read(read))).equals(BLOB)).toBe(true);
+  });
+
+  test('are for nobody else to read', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const { read } = await leaveHalf(folder, site);
+    const part = partOf(folder, read);
+    const modes = [folder, part, part.replace('.part', '.sums')].map(async (path) => (await stat(path)).mode);
+    expect((await Promise.all(modes)).map((mode) => mode & 0o777)).toEqual([0o700, 0o600, 0o600]);
+  });
+
+  test('are not written to where a link in their place leads', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder);
+    const read = toRead(site, BLOB);
+    const precious = join(folder, 'precious');
+    await writeFile(precious, 'of somebody');
+    await symlink(precious, partOf(folder, read));
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
+    expect(await readFile(precious, 'utf8')).toBe('of somebody');
+  });
+
   test('that a disk changed are fetched again from there, and nobody is given them', async () => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const { read } = await leaveHalf(folder, site);
@@ -266,17 +325,36 @@ describe('kept bytes', () => {
     );
   });
 
-  test('that are being read when nobody wants them any more go afterwards', async () => {
+  test.each<[string, (blobs: Blobs, digest: string) => Promise<void>]>([
+    ['those that are wanted are told', (blobs) => blobs.keepOnly(new Set())],
+    ['those that are not are told', (blobs, digest) => blobs.forget(new Set([digest]))],
+  ])('that are being read when nobody wants them any more go afterwards, where %s', async (_, letGo) => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const blobs = await startKept(folder);
     const read = toRead(site, BLOB);
     const bytes: Uint8Array[] = [];
     for await (const piece of blobs.read(read)) {
-      if (bytes.length === 0) await blobs.keepOnly(new Set());
+      if (bytes.length === 0) await letGo(blobs, read.digest);
+      if (bytes.length === 1) expect(await readdir(folder)).toHaveLength(2);
       bytes.push(piece);
     }
     expect(Buffer.concat(bytes).equals(BLOB)).toBe(true);
     await expect.poll(() => readdir(folder)).toEqual([]);
+  });
+
+  test('that are being read stay where they are wanted again before that has ended', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const blobs = await startKept(folder);
+    const read = toRead(site, BLOB);
+    let isFirst = true;
+    for await (const piece of blobs.read(read)) {
+      expect(piece.length).toBeGreaterThan(0);
+      if (isFirst) await blobs.keepOnly(new Set());
+      if (isFirst) await blobs.keepOnly(new Set([read.digest]));
+      isFirst = false;
+    }
+    expect(await untilKept(blobs, read.digest, SIZE)).toBe(SIZE);
+    expect((await startKept(folder)).keptBytes(read.digest)).toBe(SIZE);
   });
 
   test('of a blob that is wanted again while they are being forgotten are kept anew', async () => {
@@ -322,6 +400,24 @@ describe('kept bytes', () => {
     expect((await openKept(folder)).keptSizes().size).toBe(0);
   });
 
+  test('that somebody reads stay, though he takes more than seven days', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    let aheadMs = 0;
+    const clock = { ...systemClock, steadyMs: () => systemClock.steadyMs() + aheadMs };
+    const kept = await openKept(folder, { clock });
+    const blobs = makeBlobs({ kept });
+    const read = toRead(site, BLOB);
+    for await (const piece of blobs.read(read)) {
+      expect(piece.length).toBeGreaterThan(0);
+      if (aheadMs === 0) {
+        aheadMs = 8 * 86_400_000;
+        await kept.forgetOld();
+      }
+    }
+    expect(await untilKept(blobs, read.digest, SIZE)).toBe(SIZE);
+    expect((await startKept(folder)).keptBytes(read.digest)).toBe(SIZE);
+  });
+
   test('are tidied at a start: old ones go, and halves of pairs', async () => {
     const [site, folder] = [await startSite(), await makeFolder()];
     const { read } = await leaveHalf(folder, site);
@@ -340,6 +436,19 @@ describe('kept bytes', () => {
     const read = toRead(site, BLOB);
     expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
     expect(site.servedBytes).toBe(SIZE);
+    await expect.poll(() => readdir(folder)).toEqual([]);
+  });
+
+  test('are none of a blob of which the disk has no room for the rest', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const minFreeBytes = (): number => {
+      const { bavail, bsize } = statfsSync(folder);
+      return bavail * bsize - 4_000_000;
+    };
+    // The whole blob does not fit above the limit, and what others write meanwhile is less than a megabyte.
+    const blobs = await startKept(folder, { minFreeBytes });
+    const read = toRead(site, BLOB);
+    expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
     await expect.poll(() => readdir(folder)).toEqual([]);
   });
 
