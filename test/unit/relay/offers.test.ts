@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { expect, it } from 'vitest';
 import { systemClock } from '#adapters/system-clock';
@@ -18,9 +18,9 @@ import {
 import { createStubBlobs } from '#test/unit/relay/stub-upstream';
 import { randomLayer, stubImage, stubIndex, toDigest } from '#test/unit/relay/stub-image';
 
-/** Begins to read, and tells what came and how it ended. */
+/** Begins to read over a connection that would stay, as an engine's does, and tells what came and how it ended. */
 async function open(port: number, path: string) {
-  const asked = request({ port, host: '127.0.0.1', path, agent: false });
+  const asked = request({ port, host: '127.0.0.1', path, agent: new Agent({ keepAlive: true }) });
   asked.on('error', () => undefined).end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   const chunks: Buffer[] = [];
@@ -105,6 +105,92 @@ it('an engine that leaves in the middle of a blob lets the registry go, and that
   await expect.poll(() => reading.bytes().length, WAIT).toBe(65_536);
   reading.leave();
   await expect.poll(() => blobs.readers, WAIT).toBe(0);
+  expect(offer.failure).toBeUndefined();
+});
+
+it('an engine that leaves before it has the manifest is no failure, and the next one is served', async () => {
+  const image = stubImage();
+  const { port, offer, path, upstream } = await startOffering(image);
+  const { fetchManifest } = upstream;
+  const { promise: asked, resolve: tell } = Promise.withResolvers<AbortSignal>();
+  upstream.fetchManifest = async (_repository, _what, signal) => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    signal.addEventListener('abort', () => reject(signal.reason));
+    tell(signal);
+    return await promise;
+  };
+  const leaving = request({ port, host: '127.0.0.1', path: `${path}/manifests/1`, agent: false });
+  leaving.on('error', () => undefined).end();
+  const signal = await asked;
+  leaving.destroy();
+  await expect.poll(() => signal.aborted, WAIT).toBe(true);
+  upstream.fetchManifest = fetchManifest;
+  expect((await ask(port, `${path}/manifests/1`)).status).toBe(200);
+  expect(offer.failure).toBeUndefined();
+});
+
+it('an offer that ends while its manifest is read lets the registry go', async () => {
+  const { port, offer, path, upstream } = await startOffering(stubImage());
+  const { promise: asked, resolve: tell } = Promise.withResolvers<AbortSignal>();
+  upstream.fetchManifest = async (_repository, _what, signal) => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    signal.addEventListener('abort', () => reject(signal.reason));
+    tell(signal);
+    return await promise;
+  };
+  const answer = ask(port, `${path}/manifests/1`);
+  await asked;
+  offer.end();
+  expect((await answer).status).toBe(404);
+  expect(offer.failure).toBeUndefined();
+});
+
+it.each([
+  ['smaller', -1000],
+  ['larger', 1000],
+])('a blob that is %s than its manifest says never ends well', async (_, difference) => {
+  const layer = randomLayer();
+  const image = stubImage({ layers: [layer] });
+  const { port, path, upstream } = await startOffering(image);
+  const bytes = Buffer.concat([layer.bytes, Buffer.alloc(1000)]).subarray(0, layer.bytes.length + difference);
+  upstream.put('group/app', { ...image, blobs: [{ ...layer, bytes }] }, '1');
+  await ask(port, `${path}/manifests/1`);
+  const reading = await open(port, `${path}/blobs/${layer.digest}`);
+  await expect.poll(reading.ending, WAIT).toBe('cut');
+  expect(reading.bytes().length).toBeLessThan(layer.bytes.length);
+});
+
+it('a blob whose first byte is long in coming has its headers in time, and is cut where it fails then', async () => {
+  const stub = createStubBlobs();
+  stub.stops.set('any', { atByte: 0 });
+  const clock = {
+    ...systemClock,
+    sleep: (ms: number, until: AbortSignal) => systemClock.sleep(ms / 100, until),
+  };
+  const { relay, port, registry } = await startRelay({ clock, blobs: stub });
+  await waitUntilServing(relay);
+  const image = stubImage();
+  registry('plant:5000').put('group/app', image, '1');
+  const offer = offerOf(relay, image);
+  // Headers came, or this would not go on.
+  const reading = await open(port, `${toPath(offer)}/blobs/${digestOf(image, 1)}`);
+  expect(reading.bytes()).toHaveLength(0);
+  offer.end();
+  await expect.poll(reading.ending, WAIT).toBe('cut');
+});
+
+it('of an image configuration that was read before a part is served too', async () => {
+  const image = stubImage();
+  const { relay, port, offer, path } = await startOffering(image);
+  const [config] = image.blobs;
+  await relay.fetchManifest(
+    { registry: 'plant:5000', repository: 'group/app', tag: '1' },
+    toAccess('plant:5000'),
+    new AbortController().signal,
+  );
+  const headers = { range: 'bytes=10-' };
+  const { status, body } = await ask(port, `${path}/blobs/${config?.digest}`, { headers });
+  expect([status, body.equals(config?.bytes.subarray(10) ?? Buffer.alloc(0))]).toEqual([206, true]);
   expect(offer.failure).toBeUndefined();
 });
 
@@ -235,6 +321,26 @@ it('a shared layer is read on under the name of a pull that was cancelled, from 
   const again = await ask(port, `${path}/blobs/${shared.digest}`, { headers: { range: 'bytes=100000-' } });
   expect([again.status, again.body.length]).toEqual([206, 100_000]);
   expect((await ask(port, `${path}/blobs/${digestOf(one, 2)}`)).status).toBe(404);
+  expect([offer.failure, staying.failure]).toEqual([undefined, undefined]);
+});
+
+it('a pull that is cancelled while its layer is read fails no other that wants it from the same repository', async () => {
+  const shared = randomLayer();
+  const [one, other] = [stubImage({ layers: [shared] }), stubImage({ layers: [shared, randomLayer()] })];
+  const { relay, port, offer, path, upstream, blobs } = await startOffering(one);
+  upstream.put('group/app', other, '2');
+  const reference = { registry: 'plant:5000', repository: 'group/app', tag: '2' };
+  const staying = offerOf(relay, other, { reference });
+  await Promise.all([ask(port, `${path}/manifests/1`), ask(port, `${toPath(staying)}/manifests/2`)]);
+  blobs.stops.set('any', { atByte: 65_536 });
+  const reading = await open(port, `${path}/blobs/${shared.digest}`);
+  await expect.poll(() => reading.bytes().length, WAIT).toBe(65_536);
+  blobs.stops.clear();
+
+  offer.end();
+
+  await expect.poll(reading.ending, WAIT).toBe('whole');
+  expect(toDigest(reading.bytes())).toBe(shared.digest);
   expect([offer.failure, staying.failure]).toEqual([undefined, undefined]);
 });
 

@@ -43,6 +43,19 @@ it('looks for what was kept for too long, again and again while it runs', async 
   await expect.poll(() => looks, WAIT).toBeGreaterThan(1);
 });
 
+it('goes on where what was kept for too long cannot be removed', async () => {
+  let looks = 0;
+  const forgetOld = async (): Promise<void> => {
+    looks += 1;
+    throw new Error('EROFS: read-only file system');
+  };
+  const blobs = { ...createStubBlobs(), forgetOld };
+  const { relay, stop } = await startRelay({ blobs, isKeeping: true, clock: quickClock });
+  await expect.poll(() => looks, WAIT).toBeGreaterThan(2);
+  await waitUntilServing(relay);
+  await expect(stop()).resolves.toBeUndefined();
+});
+
 it('a port that is taken is told once, and served as soon as it is free', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');

@@ -97,6 +97,17 @@ describe('the unpacked size of a layer', () => {
     expect((await fetch([layer])).size).toBe(1);
   });
 
+  it('is not waited for where it does not come within seconds, and asked for again', async () => {
+    const { site, fetch, ranges } = await start();
+    const layer = hold(site, gzipSync(archiveOf(200, 'one')));
+    site.faults.hangAfterBytes = 1;
+    expect((await fetch([layer])).size).toBe(0);
+    await expect.poll(() => site.openConnections()).toBe(0);
+    site.faults.hangAfterBytes = Infinity;
+    expect((await fetch([layer])).size).toBe(1);
+    expect(ranges()).toHaveLength(2);
+  }, 20_000);
+
   it('of one layer is not missed for another that fails', async () => {
     const { site, fetch } = await start();
     const layer = hold(site, gzipSync(archiveOf(200, 'one')));
