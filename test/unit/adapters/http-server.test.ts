@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, request } from 'node:http';
+import { Agent, createServer, request } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -103,6 +103,7 @@ it.each<[number, string]>([
   [200, '192.168.1.20'],
   [200, '[::1]:9600'],
   [200, '[fe80::1]'],
+  [200, '[::ffff:192.168.1.20]:9600'],
   [200, 'puller:9600'],
   [200, 'LOCALHOST'],
   [200, 'gate7.local:9600'],
@@ -129,6 +130,38 @@ it('answers its own health check while others hold all that is open to them', as
   for (const socket of others) socket.on('error', () => undefined).once('close', () => (refused += 1));
   await expect.poll(() => refused, WAIT).toBeGreaterThanOrEqual(12);
   expect((await ask(port, '/healthz', 'GET', { host: '127.0.0.1' })).statusCode).toBe(200);
+});
+
+it('answers one visitor after the other, however many there were', async () => {
+  const { port, isUp } = await start({ '/': hello });
+  await expect.poll(isUp, WAIT).toBe(true);
+  const from = { host: '127.0.0.1', localAddress: '127.0.0.2' };
+  for (let visitor = 0; visitor < 60; visitor += 1)
+    expect((await ask(port, '/', 'GET', from)).statusCode).toBe(200);
+});
+
+it('answers a collector that keeps its connection as often as it asks', async () => {
+  const { port, isUp } = await start({ '/': hello });
+  await expect.poll(isUp, WAIT).toBe(true);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  const own = new Set<number | undefined>();
+  for (let turn = 0; turn < 20; turn += 1) {
+    const { statusCode, socket } = await ask(port, '/', 'GET', { agent });
+    expect(statusCode).toBe(200);
+    own.add(socket?.localPort);
+  }
+  expect(own.size).toBe(1);
+});
+
+it('answers who names no host, as HTTP/1.0 has it', async () => {
+  const { port, isUp } = await start({ '/': hello });
+  await expect.poll(isUp, WAIT).toBe(true);
+  const socket = connect(port);
+  socket.end('GET / HTTP/1.0\r\n\r\n');
+  let answer = '';
+  for await (const chunk of socket) answer += String(chunk);
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
 });
 
 it('a page that cannot be made is a 500 that says nothing of the cause, and the next one is answered', async () => {
@@ -216,8 +249,83 @@ it('tells each listener what is new, is silent where nothing is, and refuses the
   const ninth = await ask(port, '/events');
   expect([ninth.statusCode, ninth.headers['retry-after']]).toEqual([503, '30']);
   expect(streams).toBe(9);
-  listeners[0]?.leave();
-  await expect.poll(async () => (await ask(port, '/events', 'HEAD')).statusCode, WAIT).toBe(200);
+  // Who asks for nothing but the head takes no place, and needs none.
+  const head = await ask(port, '/events', 'HEAD');
+  expect([head.statusCode, head.headers['content-type']]).toEqual([200, 'text/event-stream']);
+});
+
+/** Listens until it leaves, and tells what came. */
+async function listenTo(port: number) {
+  const asked = request({ port, path: '/events', agent: false });
+  asked.on('error', () => undefined).end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  let told = '';
+  let isOver = false;
+  response.on('data', (chunk: Buffer) => (told += String(chunk))).on('error', () => undefined);
+  response.on('close', () => (isOver = true));
+  return { response, told: () => told, isOver: () => isOver, leave: () => asked.destroy() };
+}
+
+/** Whether a number is what it was when it was asked for before. */
+function watch(toNumber: () => number): () => boolean {
+  let last = -1;
+  return () => {
+    const before = last;
+    last = toNumber();
+    return last === before;
+  };
+}
+
+it('tells one listener after the other, however many there were, and makes nothing when all have left', async () => {
+  let made = 0;
+  const next = (): string => {
+    made += 1;
+    return '{}';
+  };
+  const { port, isUp } = await start({ '/events': () => ({ next }) });
+  await expect.poll(isUp, WAIT).toBe(true);
+  for (let visitor = 0; visitor < 10; visitor += 1) {
+    const { told, leave } = await listenTo(port);
+    await expect.poll(told, WAIT).toContain('data: {}');
+    leave();
+    await expect
+      .poll(
+        watch(() => made),
+        { timeout: 10_000, interval: 50 },
+      )
+      .toBe(true);
+  }
+});
+
+it('lets a listener go for whom nothing can be made, and says so once', async () => {
+  const next = (): never => {
+    throw new Error('no such thing');
+  };
+  const { port, isUp, lines } = await start({ '/events': () => ({ next }) });
+  await expect.poll(isUp, WAIT).toBe(true);
+  const { isOver } = await listenTo(port);
+  await expect.poll(isOver, WAIT).toBe(true);
+  expect(lines.filter((line) => line.includes('told to a page'))).toHaveLength(1);
+});
+
+it('makes nothing for a listener that does not read', async () => {
+  let made = 0;
+  const next = (): string => {
+    made += 1;
+    return 'x'.repeat(1_000_000);
+  };
+  const { port, isUp } = await start({ '/events': () => ({ next }) });
+  await expect.poll(isUp, WAIT).toBe(true);
+  const { response, leave } = await listenTo(port);
+  response.pause();
+  await expect
+    .poll(
+      watch(() => made),
+      { timeout: 10_000, interval: 300 },
+    )
+    .toBe(true);
+  expect(made).toBeLessThan(100);
+  leave();
 });
 
 it('ends at once, listeners or not', async () => {

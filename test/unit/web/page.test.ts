@@ -184,8 +184,8 @@ describe('a selection', () => {
     expect(select('page=999')).toMatchObject({ page: 20 });
   });
 
-  it('comes back from its own query', () => {
-    const selection = { phase: 'Failed', find: 'a&b=c "x"', page: 3 } as const;
+  it.each([1, 2, 3])('comes back from its own query, at page %i', (page) => {
+    const selection = { phase: 'Failed', find: 'a&b=c "x"', page } as const;
     expect(toSelection(new URLSearchParams(formatSelection(selection)))).toEqual(selection);
   });
 });
