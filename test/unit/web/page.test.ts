@@ -5,6 +5,7 @@ import type { FailureReason } from '#core/reason';
 import type { ImageStatus } from '#core/status';
 import { formatDuration, formatMoment } from '#web/format';
 import { toHeadline } from '#web/headline';
+import { toHealthAnswer, toReadyAnswer } from '#web/health';
 import { html } from '#web/html';
 import { formatPage } from '#web/page';
 import { formatSelection, selectImages, toSelection } from '#web/selection';
@@ -188,6 +189,58 @@ describe('a selection', () => {
     const selection = { phase: 'Failed', find: 'a&b=c "x"', page } as const;
     expect(toSelection(new URLSearchParams(formatSelection(selection)))).toEqual(selection);
   });
+});
+
+it('leads from page to page and phase to phase, and keeps what is looked for', () => {
+  const images = Object.fromEntries(
+    Array.from({ length: 250 }, (_none, index) => [`image-${index}`, MISSING]),
+  );
+  const toParts = (query: string) =>
+    toView(makeOverview({ images }), toSelection(new URLSearchParams(query))).parts;
+  const linksOf = (text: string) => Array.from(text.matchAll(/href="([^"]*)"/g), ([, url]) => url);
+  expect(linksOf(toParts('find=image').pager)).toEqual(['/?find=image&#38;page=2#images']);
+  expect(linksOf(toParts('find=image&page=2').pager)).toEqual([
+    '/?find=image#images',
+    '/?find=image&#38;page=3#images',
+  ]);
+  expect(linksOf(toParts('find=image&page=3').pager)).toEqual(['/?find=image&#38;page=2#images']);
+  expect(linksOf(toParts('find=image&page=3').filters)[1]).toBe('/?show=Failed&#38;find=image');
+  expect(toParts('show=Failed').filters.match(/aria-current="page"\s*>Failed/g)).toHaveLength(1);
+});
+
+it('says of an image how far it is, why it waits or failed, and when it is tried again', () => {
+  const pulling: ImageStatus = {
+    ...PULLED,
+    phase: 'Pulling',
+    percent: 40,
+    downloadedBytes: 4e6,
+    totalBytes: 1e7,
+  };
+  const images: Record<string, ImageStatus> = {
+    failed: MISSING,
+    once: { ...MISSING, attempts: 1 },
+    pulling: { ...pulling, bytesPerSecond: 2e6 },
+    unpacking: { ...pulling, percent: 99, downloadedBytes: 1e7 },
+    waiting: { ...PULLED, phase: 'Waiting', reason: 'Paused', message: 'All pulls are paused.' },
+    again: { ...PULLED, evictions: 2 },
+  };
+  const { rows } = toView(makeOverview({ images }), ALL);
+  const toText = (name: string): string =>
+    (rows.get(name) ?? '').replaceAll(/<[^>]*>/g, '').replaceAll(/\s+/g, ' ');
+  expect(toText('failed')).toMatch(/manifest unknown Next try at .* UTC, failed 2 times/);
+  expect(toText('once')).not.toContain('times');
+  expect(toText('pulling')).toContain('40 % · 4.0 MB of 10.0 MB · 2.0 MB/s · 3 s left');
+  expect(toText('unpacking')).toContain('99 % · 10.0 MB of 10.0 MB · unpacks');
+  expect(toText('waiting')).toContain('Paused All pulls are paused.');
+  expect(toText('again')).toContain('vanished and came again: 2×');
+});
+
+it('is healthy while its loop turns, and ready when the agent says so', () => {
+  expect([toHealthAnswer(true).status, toHealthAnswer(false).status]).toEqual([200, 503]);
+  const { summary } = makeOverview({ images: { a: PULLED } }).status;
+  expect(toReadyAnswer(summary).status).toBe(200);
+  // Whether they are the current ones may still be asked.
+  expect(toReadyAnswer({ ...summary, isReady: false }).status).toBe(503);
 });
 
 it('a page holds nothing but what its policy allows: no style and no script of its own, nothing from elsewhere', () => {
