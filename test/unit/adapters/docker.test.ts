@@ -43,6 +43,28 @@ describe('a password', () => {
     },
   );
 
+  test('that a registry repeats is in nothing that is told of what the engine says', async () => {
+    const words = 'unauthorized: hunter2 is not the password';
+    let pullStatus = 500;
+    const { dockerHost } = await startStubEngine(({ method, url = '' }, response) => {
+      if (['/version', '/info'].includes(url)) answerJson(response, {});
+      else if (url.startsWith('/images/create') && pullStatus === 200)
+        response.end(`${JSON.stringify({ error: words })}\n`);
+      else if (method === 'GET' && url.startsWith('/images')) answerJson(response, { message: 'no' }, 404);
+      else answerJson(response, { message: words }, 500);
+    });
+    const engine = createDockerEngine({ dockerHost });
+    const credential = toCredential('hunter2');
+    const pull = () =>
+      engine.pull({ reference, credential, platform: undefined, signal, onLayer: () => undefined });
+    const told = 'unauthorized: [secret] is not the password';
+    await expect(engine.login(reference.registry, credential, signal)).rejects.toThrow(told);
+    await expect(engine.fetchManifest(reference, credential, signal)).rejects.toThrow(told);
+    await expect(pull()).rejects.toThrow(told);
+    pullStatus = 200;
+    await expect(pull()).rejects.toThrow(told);
+  });
+
   test('is in no URL', async () => {
     const { dockerHost, requests } = await startStubEngine(({ method, url = '' }, response) => {
       if (['/version', '/info'].includes(url)) answerJson(response, {});
