@@ -18,6 +18,7 @@ function start(payload: object, status = 200) {
     write: () => undefined,
     isTerminal: false,
     nowMs: () => nowMs,
+    steadyMs: () => nowMs,
     async sleep(delayMs) {
       // A command that never ends would never let the test end.
       if (nowMs > 2 * 3_600_000) throw new Error('still watching');
