@@ -1,7 +1,7 @@
 import type { Paged } from '#contract/status-page';
 import type { JsonObject } from '#core/merge-patch';
-import { FAILURES } from '#core/reason';
-import type { FailureReason } from '#core/reason';
+import { toReasonAdvice } from '#core/reason';
+import type { Reason } from '#core/reason';
 import type { Route } from '#core/route';
 import type { ImageStatus, RegistryStatus, Status, Summary } from '#core/status';
 import { twinSizeBytes } from '#core/twin-size';
@@ -55,9 +55,9 @@ export function toWhole(status: Status): Paged & { readonly head: JsonObject } {
   };
 }
 
-function withAdvice(entry: JsonObject, reason: string | undefined): JsonObject {
-  if (reason === undefined || !Object.hasOwn(FAILURES, reason)) return entry;
-  return { ...entry, advice: FAILURES[reason as FailureReason].advice };
+function withAdvice(entry: JsonObject, reason: Reason | undefined): JsonObject {
+  const advice = toReasonAdvice(reason);
+  return advice === undefined ? entry : { ...entry, advice };
 }
 
 /** How images of a registry come is told to whoever asks the device alone. */

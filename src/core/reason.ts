@@ -134,6 +134,15 @@ export const FAILURES: Readonly<Record<FailureReason, FailureRow>> = {
   },
 };
 
+/** What the operator does about a reason; undefined where it passes by itself or is one's own wish. */
+export function toReasonAdvice(reason: Reason | undefined): string | undefined {
+  // Room is made in the same way, whether it was missed before a pull or in it.
+  const failure = reason === 'LowDisk' ? 'DiskFull' : reason;
+  return failure !== undefined && isFailure(failure) ? FAILURES[failure].advice : undefined;
+}
+
+const isFailure = (reason: Reason): reason is FailureReason => Object.hasOwn(FAILURES, reason);
+
 interface AgentErrorOptions extends ErrorOptions {
   /** Parts of the message that are a registry's words, in which it may repeat what it was sent. */
   readonly quoted?: readonly string[];

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_REPORTED_BYTES, toReported, toWhole } from '#contract/reported';
 import type { JsonObject } from '#core/merge-patch';
+import { FAILURES } from '#core/reason';
 import type { ImageStatus, RegistryStatus, Status } from '#core/status';
 import { twinSizeBytes } from '#core/twin-size';
 
@@ -229,4 +230,11 @@ it('the whole of a status leaves nothing out, and says what to do about each fai
   });
   expect(images[2]?.[1]).toMatchObject({ phase: 'Waiting', reason: 'Queued' });
   expect(images[2]?.[1]).not.toHaveProperty('advice');
+});
+
+it('the whole of a status says what to do about an image that waits for room on the disk', () => {
+  const { image, attempts, evictions } = toImage('Waiting', 100);
+  const waiting = { image, phase: 'Waiting', reason: 'LowDisk', attempts, evictions } as const;
+  const { images } = toWhole({ ...toStatus(0), images: new Map([['large', waiting]]) });
+  expect(images[0]?.[1]).toMatchObject({ advice: FAILURES.DiskFull.advice });
 });
