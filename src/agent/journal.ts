@@ -1,17 +1,18 @@
 import type { Log } from '#agent/ports';
-import { formatDuration } from '#core/format';
+import { formatDuration, formatSome } from '#core/format';
+import { findShut, isLowDisk } from '#core/low-disk';
 import { findNews, NOTHING_TOLD, shiftTold, withoutReady } from '#core/news';
 import type { News, NewsScene, Told } from '#core/news';
 import { formatAction } from '#core/plan';
 import type { Plan } from '#core/plan';
 import { toPlanWords } from '#core/plan-words';
-import { FAILURES } from '#core/reason';
+import { FAILURES, toReasonAdvice } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { adviseOn } from '#core/registry-advice';
 import type { CheckName, CheckQuestion } from '#core/registry-advice';
 import { formatRollout, isStuck } from '#core/rollout';
 import type { Rollout } from '#core/rollout';
-import type { Standing } from '#core/world';
+import type { Standing, WaitingStanding } from '#core/world';
 
 /** Writes into the log what happens, one line each, and nothing again while it goes on. */
 export interface Journal {
@@ -31,6 +32,8 @@ export interface Journal {
 export function createJournal(log: Log): Journal {
   let told: Told = NOTHING_TOLD;
   let waiting = '';
+  /** Images that wait for room, since that was told. */
+  let shut: ReadonlySet<string> = new Set();
   /** What was said of the rollout that is under way. */
   let said: 'nothing' | 'stuck' | 'ready' = 'nothing';
 
@@ -40,6 +43,15 @@ export function createJournal(log: Log): Journal {
     const fields = { version, durationMs, bytes, retries };
     if (said === 'ready') log.info(fields, line);
     else log.warn(fields, line);
+  }
+
+  function tellRoom(images: NewsScene['images'], standings: ReadonlyMap<string, Standing>): void {
+    const before = shut;
+    shut = findShut(before, images);
+    if (before.size === 0 && shut.size > 0) tellShut(log, standings);
+    if (before.size > 0 && shut.size === 0) {
+      log.info({}, 'no image waits for room on the engine’s disk any more');
+    }
   }
 
   return {
@@ -62,7 +74,9 @@ export function createJournal(log: Log): Journal {
       log.warn({ image: name, reference: image }, 'image vanished from the engine; it is pulled again');
     },
     look(scene, standings, rollout) {
-      const found = findNews(told, withoutRegistrys(scene));
+      const own = withoutRegistrys(scene);
+      tellRoom(own.images, standings);
+      const found = findNews(told, own);
       ({ told } = found);
       for (const news of found.news) {
         if (news.event !== 'Ready') tell(log, news, scene);
@@ -94,6 +108,20 @@ function withoutRegistrys(scene: NewsScene): NewsScene {
     ([name, image]) => [name, isFailing(image.registry) ? { ...image, isOwnFailure: false } : image] as const,
   );
   return { ...scene, images: new Map(images) };
+}
+
+const MOST_NAMED = 10;
+
+/** Of many, what the first of them needs is told. */
+function tellShut(log: Log, standings: ReadonlyMap<string, Standing>): void {
+  const low = [...standings].filter((entry): entry is [string, WaitingStanding] => isLowDisk(entry[1]));
+  const names = low.map(([name]) => name);
+  const error = low[0]?.[1].message;
+  const advice = toReasonAdvice('LowDisk');
+  log.warn(
+    { images: formatSome(names, MOST_NAMED), reason: 'LowDisk', error, advice },
+    'images wait for room on the engine’s disk',
+  );
 }
 
 const toAdvice = (

@@ -1,4 +1,5 @@
 import { formatBytes, formatDuration, formatSome } from '#core/format';
+import { isLowDisk } from '#core/low-disk';
 import type { Standing } from '#core/world';
 
 /** What has happened since a version of the desired properties came. */
@@ -13,12 +14,13 @@ export interface Rollout {
 
 /** Nothing is under way any more, and not all is well. */
 export function isStuck(standings: ReadonlyMap<string, Standing>): boolean {
-  let hasFailed = false;
-  for (const { phase } of standings.values()) {
-    if (phase !== 'Pulled' && phase !== 'Failed') return false;
-    hasFailed ||= phase === 'Failed';
+  let isShort = false;
+  for (const standing of standings.values()) {
+    if (standing.phase === 'Pulled') continue;
+    if (standing.phase !== 'Failed' && !isLowDisk(standing)) return false;
+    isShort = true;
   }
-  return hasFailed;
+  return isShort;
 }
 
 const MOST_NAMED = 5;
@@ -33,6 +35,7 @@ export function formatRollout(
   const failed = all.flatMap(([name, standing]) =>
     standing.phase === 'Failed' ? [`${name} (${standing.reason})`] : [],
   );
+  const waiting = all.flatMap(([name, standing]) => (isLowDisk(standing) ? [`${name} (LowDisk)`] : []));
   const time = `${pulled === all.length ? 'in' : 'after'} ${formatDuration(durationMs)}`;
   const facts = [
     `${pulled} of ${all.length} ${all.length === 1 ? 'image' : 'images'} ready ${time}`,
@@ -40,6 +43,9 @@ export function formatRollout(
     retries === 1 ? '1 retry' : `${retries === 0 ? 'no' : retries} retries`,
   ];
   const title = version === undefined ? 'rollout' : `rollout ${version}`;
-  const rest = failed.length === 0 ? '' : `; failed: ${formatSome(failed, MOST_NAMED)}`;
+  const rest = [formatRest('failed', failed), formatRest('waiting', waiting)].join('');
   return `${title}: ${facts.join(', ')}${rest}`;
 }
+
+const formatRest = (what: string, names: readonly string[]): string =>
+  names.length === 0 ? '' : `; ${what}: ${formatSome(names, MOST_NAMED)}`;

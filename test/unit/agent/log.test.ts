@@ -141,6 +141,55 @@ describe('an outage of an hour is a handful of lines', () => {
     expect(listLines(stage).slice(before + 1)).toEqual(['info the engine answers again']);
   });
 
+  it('of a full disk, with twenty images that wait for room', async () => {
+    const stage = startStage();
+    const names = Array.from({ length: 20 }, (_, index) => `image${index + 10}`);
+    for (const name of names) stage.engine.serve(`${ADDRESS}/acme/${name}:1`);
+    stage.engine.pullsFinishAtOnce = true;
+    stage.engine.freeBytes = 1_000_000;
+    await stage.desire(Object.fromEntries(names.map((name) => [name, `acme/${name}:1`])));
+    await stage.clock.advance(HOUR_MS);
+    expect(listLines(stage)).toEqual([
+      'info desired properties accepted',
+      'info login succeeded',
+      'info plan',
+      'warn images wait for room on the engine’s disk',
+      expect.stringMatching(/^warn rollout 1: 0 of 20 .*; waiting: image10 \(LowDisk\), .* and 15 more$/),
+    ]);
+    expect(fieldsOf(stage, 'images wait for room on the engine’s disk')).toEqual({
+      images: expect.stringMatching(/^image10, .* and 10 more$/) as string,
+      reason: 'LowDisk',
+      error: "The engine's disk has less than 500 MB (minFreeDiskMB) to spare.",
+      advice: expect.stringContaining('docker image prune') as string,
+    });
+    const before = listLines(stage).length;
+    stage.engine.freeBytes = 10_000_000_000;
+    await stage.clock.advance(900_000);
+    const after = listLines(stage).slice(before);
+    expect(after.filter((line) => line === 'info image pulled')).toHaveLength(20);
+    expect(after.filter((line) => !/ (plan|image pulled)$/.test(line))).toEqual([
+      'info no image waits for room on the engine’s disk any more',
+      expect.stringMatching(/^info rollout 1: 20 of 20 images ready in 1 h/),
+    ]);
+  });
+
+  it('of a disk on which there is now and then a little room, and never enough', async () => {
+    const stage = startStage();
+    stage.engine.serve(`${ADDRESS}/acme/camera:1`);
+    stage.engine.freeBytes = 1_000_000;
+    await stage.desire({ camera: 'acme/camera:1' });
+    const before = listLines(stage).length;
+    stage.engine.failures.set(`${ADDRESS}/acme/camera:1`, 'DiskFull');
+    for (let minute = 0; minute < 60; minute += 1) {
+      stage.engine.freeBytes = minute % 2 === 0 ? 600_000_000 : 1_000_000;
+      await stage.clock.advance(60_000);
+    }
+    const lines = listLines(stage).slice(before);
+    expect(lines.filter((line) => !line.startsWith('info plan'))).toEqual([
+      'warn image not pulled; will retry',
+    ]);
+  });
+
   it('of an engine that lets an unlisted image not go, which is asked a few times', async () => {
     const stage = startStage();
     const { engine } = stage;

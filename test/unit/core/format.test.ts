@@ -43,6 +43,7 @@ describe('a rollout', () => {
   const pulled: Standing = { phase: 'Pulled', image: { id: 'a', tags: [], digests: [], sizeBytes: 1 } };
   const missing: Standing = { phase: 'Failed', reason: 'NotFound', message: 'why' };
   const queued: Standing = { phase: 'Waiting', reason: 'Queued', message: 'why' };
+  const large: Standing = { phase: 'Waiting', reason: 'LowDisk', message: 'why' };
   const all = (...standings: Standing[]) =>
     new Map(standings.map((standing, index) => [`image${index}`, standing] as const));
 
@@ -63,6 +64,11 @@ describe('a rollout', () => {
       all(missing, missing, missing, missing, missing, missing, queued),
       3,
     ],
+    [
+      'rollout 42: 1 of 4 images ready after 1 min 12 s, 483 MB, no retries; failed: image1 (NotFound); waiting: image2 (LowDisk)',
+      all(pulled, missing, large, queued),
+      0,
+    ],
   ])('is told as %s', (line, standings, retries) => {
     expect(formatRollout({ version: 42, durationMs: 72_000, bytes: 483_000_000, retries }, standings)).toBe(
       line,
@@ -75,8 +81,12 @@ describe('a rollout', () => {
     );
   });
 
-  it('is stuck when something failed and nothing is under way', () => {
+  it('is stuck when something failed, or has no room, and nothing is under way', () => {
     expect(isStuck(all(pulled, missing))).toBe(true);
+    expect(isStuck(all(pulled, large))).toBe(true);
+    expect(isStuck(all(large, missing))).toBe(true);
+    expect(isStuck(all(large, queued))).toBe(false);
+    expect(isStuck(all(large, { phase: 'Pulling' }))).toBe(false);
     expect(isStuck(all(pulled, missing, queued))).toBe(false);
     expect(isStuck(all(missing, { phase: 'Pulling' }))).toBe(false);
     expect(isStuck(all(pulled))).toBe(false);
