@@ -39,6 +39,7 @@ import { toPage } from '#contract/status-page';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { Overview } from '#core/overview';
 import { AgentError } from '#core/reason';
+import { judgeEntry } from '#core/registry-check';
 import { findWanted } from '#core/removal';
 import type { Status } from '#core/status';
 
@@ -138,15 +139,23 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
 
   async function checkRegistry(payload: unknown): Promise<MethodAnswer> {
     const { registry: named, target } = parseCheckRegistry(payload);
-    const all = [...book.registries.values()];
-    const records = all.filter(({ registry: { name, address } }) => named === name || named === address);
-    if (named !== undefined && records.length === 0) return notListed(named);
-    if (named === undefined && target !== undefined && all.length > 1) {
+    const isMeant = (name: string, address: string | undefined): boolean =>
+      named === undefined || named === name || named === address;
+    const records = [...book.registries.values()].filter(({ registry }) =>
+      isMeant(registry.name, registry.address),
+    );
+    const atFault = [...(book.desired?.faultyRegistries ?? [])].filter(([name, { address }]) =>
+      isMeant(name, address),
+    );
+    const count = records.length + atFault.length;
+    if (named !== undefined && count === 0) return notListed(named);
+    if (named === undefined && target !== undefined && count > 1) {
       throw new PayloadError('registry: must name one of several that are listed, to look for a repository');
     }
     if (deps.isEngineAway()) return engineAway();
-    const found = await checks.check(named === undefined ? all : records, target);
-    return { status: 200, payload: toCheckAnswer(found) };
+    const found = await checks.check(records, target);
+    const judged = atFault.map(([name, fault]) => [name, judgeEntry(name, fault, clock.nowMs())] as const);
+    return { status: 200, payload: toCheckAnswer(new Map([...found, ...judged])) };
   }
 
   async function planImages(payload: unknown): Promise<MethodAnswer> {
@@ -218,7 +227,7 @@ const notListed = (name: string): MethodAnswer =>
   failure(
     404,
     'NotFound',
-    `No registry "${name}" is listed without a fault; names are the keys of properties.desired.registryCredentials.`,
+    `No registry "${name}" is listed; names are the keys of properties.desired.registryCredentials.`,
   );
 
 const stillDesired = (word: string, name: string): MethodAnswer =>

@@ -10,8 +10,11 @@ export function formatCheck({ registries, omitted = 0 }: CheckDocument): string 
 }
 
 function formatRegistry(name: string, { address, ok, engine, relay, module }: CheckedRegistry): string {
+  const head = `${address === '' ? name : `${name} at ${address}`}: images ${ok ? 'can' : 'cannot'} be pulled\n`;
+  // Of an entry that is at fault nobody was asked.
+  if (relay.length + module.length === 0) return [head, ...engine.map(formatStep)].join('');
   return [
-    `${name} at ${address}: ${ok ? 'images can be pulled' : 'images cannot be pulled'}\n`,
+    head,
     '  asked by the engine\n',
     ...engine.map(formatStep),
     '  through the relay of the module\n',

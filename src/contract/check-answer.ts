@@ -1,23 +1,26 @@
 import { formatTime } from '#contract/reported';
-import { toLine } from '#contract/findings';
+import { compareText, toLine } from '#contract/findings';
 import { toJsonBytes } from '#core/json-size';
 import type { RegistryCheck } from '#core/registry-check';
 
 /** An answer stays under 100 KB; one registry is about 5 KB at most. */
 const MAX_ANSWER_BYTES = 90_000;
+const MAX_NAME_LENGTH = 64;
 
 /** What `CheckRegistry` answers: registries in name order, as many as fit; `omitted` counts the others. */
 export function toCheckAnswer(checks: ReadonlyMap<string, RegistryCheck>): object {
-  const registries: Record<string, object> = {};
+  const registries = new Map<string, object>();
   let sizeBytes = 0;
   let omitted = 0;
-  for (const [name, check] of checks) {
+  for (const [name, check] of [...checks].toSorted(([a], [b]) => compareText(a, b))) {
+    // Of an entry at fault the name may be what is at fault.
+    const shown = toLine(name, MAX_NAME_LENGTH);
     const entry = toEntry(check);
-    sizeBytes += toJsonBytes([name, entry]);
+    sizeBytes += toJsonBytes([shown, entry]);
     if (sizeBytes > MAX_ANSWER_BYTES) omitted += 1;
-    else registries[name] = entry;
+    else registries.set(shown, entry);
   }
-  return { registries, ...(omitted === 0 ? {} : { omitted }) };
+  return { registries: Object.fromEntries(registries), ...(omitted === 0 ? {} : { omitted }) };
 }
 
 function toEntry({ address, isOk, checkedAtMs, engine, relay, module }: RegistryCheck): object {

@@ -17,10 +17,12 @@ export interface CheckQuestion {
 }
 
 /**
- * One thing that must work before an image can be pulled. The engine is asked for `reach`, `login` and `manifest`; so is
+ * One thing that must work before an image can be pulled. `entry` is what the desired properties say of the registry, and
+ * is told where it is at fault, alone. The engine is asked for `reach`, `login` and `manifest`; so is
  * the module itself, for the relay that the engine must come to (`relay`); and it tries the rest without a password.
  */
-export type CheckName = 'relay' | 'reach' | 'login' | 'manifest' | 'resolve' | 'connect' | 'tls' | 'v2';
+export type CheckName =
+  'entry' | 'relay' | 'reach' | 'login' | 'manifest' | 'resolve' | 'connect' | 'tls' | 'v2';
 
 /** What failed, as far as the advice depends on it. */
 interface Failed {

@@ -1,4 +1,4 @@
-import type { CredentialName } from '#core/desired-state';
+import type { CredentialName, FaultyRegistry } from '#core/desired-state';
 import type { FailureReason } from '#core/reason';
 import { adviseOn } from '#core/registry-advice';
 import type { CheckName, CheckQuestion } from '#core/registry-advice';
@@ -97,6 +97,17 @@ export function judgeRelay(question: CheckQuestion, findings: RelayFindings): re
     ...logins.map(([credential, finding]) => toStep(asked, { step: 'login', credential }, finding)),
     ...(manifest === undefined ? [] : [toStep(asked, { step: 'manifest' }, manifest)]),
   ];
+}
+
+/** What there is to say of a registry whose entry is at fault: nobody is asked about it. */
+export function judgeEntry(
+  name: string,
+  { address = '', message }: FaultyRegistry,
+  checkedAtMs: number,
+): RegistryCheck {
+  const finding: Finding = { kind: 'failed', reason: 'UnknownRegistry', message };
+  const engine = [toStep({ name, address }, { step: 'entry' }, finding)];
+  return { address, isOk: false, checkedAtMs, engine, relay: [], module: [] };
 }
 
 /** Whether images can come through the relay. */

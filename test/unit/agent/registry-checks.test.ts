@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '#core/merge-patch';
+import { FAILURES } from '#core/reason';
 import { ADDRESS, startStage } from './stage.ts';
 import type { Stage } from './stage.ts';
 
@@ -91,5 +93,73 @@ describe('a check', () => {
     await stage.clock.advance(2000);
     expect(await answer).toMatchObject({ status: 503, payload: { reason: 'EngineUnavailable' } });
     expect(stage.agent.toOverview().engine.state).toBe('down');
+  });
+
+  it('tells a registry whose entry is at fault, beside the others in name order, and what to do', async () => {
+    const stage = startStage();
+    const office = { address: 'http://office:5000', username: 'device', password: 'one' };
+    const registryCredentials = { plant: PLANT, office, twin: { ...PLANT, address: ADDRESS } };
+    await stage.desire({}, {}, { registryCredentials });
+    const all = await stage.call('CheckRegistry');
+    const { registries } = all.payload as { registries: Record<string, object> };
+    expect(Object.keys(registries)).toEqual(['office', 'plant', 'twin']);
+    expect(registries['plant']).toMatchObject({ ok: true });
+    expect(registries['office']).toEqual({
+      address: '',
+      ok: false,
+      checkedAt: expect.any(String) as string,
+      engine: [
+        {
+          step: 'entry',
+          result: 'failed',
+          reason: 'UnknownRegistry',
+          message: expect.stringMatching(/^registryCredentials\.office\.address: must be host/) as string,
+          advice: FAILURES.UnknownRegistry.advice,
+        },
+      ],
+      relay: [],
+      module: [],
+    });
+    const named = await stage.call('CheckRegistry', { registry: 'office', repository: 'acme/app' });
+    expect(named).toMatchObject({ status: 200, payload: { registries: { office: { ok: false } } } });
+    const addressed = await stage.call('CheckRegistry', { registry: ADDRESS });
+    expect(addressed.payload).toMatchObject({ registries: { plant: { ok: true }, twin: { ok: false } } });
+    expect(await stage.call('CheckRegistry', { registry: 'nobody' })).toMatchObject({ status: 404 });
+  });
+
+  it('counts a registry whose entry is at fault among several, of which one must be named', async () => {
+    const stage = startStage();
+    await stage.desire(
+      {},
+      {},
+      { registryCredentials: { office: { address: 'http://office' }, plant: PLANT } },
+    );
+    expect(await stage.call('CheckRegistry', { repository: 'acme/app' })).toMatchObject({ status: 400 });
+  });
+
+  it('tells entries whose names break the rule too, whatever they are', async () => {
+    const stage = startStage();
+    const registryCredentials = JSON.parse(
+      '{"plant:8000": {"address": "plant:8000"}, "a\\u001b[2J": {"address": "plant:8001"}, "__proto__": {"address": "plant:8002"}}',
+    ) as JsonObject;
+    await stage.desire({}, {}, { registryCredentials });
+    const { payload } = await stage.call('CheckRegistry');
+    const { registries } = payload as { registries: Record<string, { ok: boolean }> };
+    expect(Object.entries(registries).map(([name, { ok }]) => `${name} ${ok}`)).toEqual([
+      '__proto__ false',
+      'a\uFFFD[2J false',
+      'plant:8000 false',
+    ]);
+  });
+
+  it('stays under 100 KB with entries at fault by the hundred, and counts what it leaves out', async () => {
+    const stage = startStage();
+    const names = Array.from({ length: 400 }, (_, index) => `r${index + 100}`);
+    const registryCredentials = Object.fromEntries(names.map((name) => [name, { address: 'http://a/b' }]));
+    await stage.desire({}, {}, { registryCredentials });
+    const { payload } = await stage.call('CheckRegistry');
+    const { registries, omitted } = payload as { registries: object; omitted: number };
+    expect(JSON.stringify(payload).length).toBeLessThan(100_000);
+    expect(Object.keys(registries).length + omitted).toBe(400);
   });
 });

@@ -107,6 +107,13 @@ it('a check is a block for each registry, with a mark for each step and advice b
         relay: [{ step: 'relay', result: 'skipped', message: 'The relay is off.' }],
         module: [{ step: 'connect', result: 'skipped', message: 'Nobody listens.' }],
       },
+      wrong: {
+        address: '',
+        ok: false,
+        engine: [{ step: 'entry', result: 'failed', message: 'must be host[:port]', advice: 'Mend it.' }],
+        relay: [],
+        module: [],
+      },
     },
     omitted: 2,
   } as const;
@@ -120,6 +127,10 @@ it('a check is a block for each registry, with a mark for each step and advice b
     - relay                The relay is off.
   asked by the module itself, in its own network
     - connect              Nobody listens.
+
+wrong: images cannot be pulled
+    ✗ entry                must be host[:port]
+      → Mend it.
 
 2 more: check them by name.
 `,
