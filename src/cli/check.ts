@@ -1,6 +1,6 @@
 import type { CheckDocument } from '#cli/documents';
 import { formatCheck } from '#cli/format-check';
-import { ask, EXIT } from '#cli/session';
+import { askOfDesired, EXIT } from '#cli/session';
 import type { Session } from '#cli/session';
 
 export interface CheckOptions {
@@ -13,10 +13,12 @@ export interface CheckOptions {
 
 /** Shows what works at registries, step by step. @returns the exit code */
 export async function check(session: Session, { registry, image, isJson }: CheckOptions): Promise<number> {
-  const document = await ask<CheckDocument>(session, 'CheckRegistry', {
-    ...(registry === undefined ? {} : { registry }),
-    ...toTarget(image),
-  });
+  const document = await askOfDesired<CheckDocument>(
+    session,
+    'CheckRegistry',
+    { ...(registry === undefined ? {} : { registry }), ...toTarget(image) },
+    ({ registries, omitted }) => Object.keys(registries).length === 0 && omitted === undefined,
+  );
   session.write(isJson ? `${JSON.stringify(document, undefined, 2)}\n` : formatCheck(document));
   const isWell = Object.values(document.registries).every(({ ok }) => ok) && document.omitted === undefined;
   return isWell ? EXIT.well : EXIT.notWell;

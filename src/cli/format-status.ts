@@ -1,6 +1,7 @@
 import { formatBytes, formatDuration } from '#core/format';
 import type { ImageEntry, RegistryEntry, StatusDocument } from '#cli/documents';
 import { formatTroubles } from '#cli/format-troubles';
+import { toMissing } from '#cli/in-force';
 import { formatBar, formatTable } from '#cli/table';
 
 /** Where everything stands, for a terminal. @param nowMs - milliseconds since 1970, for how long it is to a retry */
@@ -19,15 +20,13 @@ export function formatStatus(status: StatusDocument, nowMs: number): string {
       ? ''
       : formatTable([['IMAGE', 'STATE', '', 'REFERENCE'], ...images.map((entry) => toImageRow(...entry))]),
     ...formatTroubles(status, nowMs),
-    formatSummary(status.summary, nowMs),
+    formatSummary(status, nowMs),
   ];
   return blocks.filter((block) => block !== '').join('\n');
 }
 
-function formatHead(
-  { agent, away, lastDesiredVersion, lastDesiredStatus }: StatusDocument,
-  nowMs: number,
-): string {
+function formatHead(status: StatusDocument, nowMs: number): string {
+  const { agent, away, lastDesiredVersion, lastDesiredStatus } = status;
   const parts = [
     `connected-registry-puller ${agent.version}`,
     toEngine(agent, away),
@@ -38,7 +37,9 @@ function formatHead(
   const description = lastDesiredStatus?.description ?? '';
   const lines = [
     parts.join(', '),
-    since === undefined ? '' : `Not connected to edgeHub for ${since}: ${CUT_OFF}`,
+    since === undefined
+      ? ''
+      : `Not connected to edgeHub for ${since}: ${toMissing(status) === undefined ? CUT_OFF : UNTOLD}`,
     description === '' ? '' : `Desired properties: ${description}`,
   ];
   return `${lines.filter((line) => line !== '').join('\n')}\n`;
@@ -46,6 +47,8 @@ function formatHead(
 
 const CUT_OFF =
   'what was desired last goes on being pulled, and the cloud does not see this (iotedge list, iotedge logs edgeHub).';
+const UNTOLD =
+  'what is desired does not come, and the cloud does not see this (iotedge list, iotedge logs edgeHub).';
 
 function toEngine({ engine, platform }: StatusDocument['agent'], away: StatusDocument['away']): string {
   if (away?.engine !== undefined) return 'the engine does not answer';
@@ -78,8 +81,10 @@ function toImageRow(name: string, entry: ImageEntry): string[] {
   }
 }
 
-function formatSummary(summary: StatusDocument['summary'], nowMs: number): string {
-  const { ready, desired, pulled, pulling, waiting, failed, etaSeconds, readyAt } = summary;
+function formatSummary(status: StatusDocument, nowMs: number): string {
+  const { ready, desired, pulled, pulling, waiting, failed, etaSeconds, readyAt } = status.summary;
+  const missing = toMissing(status);
+  if (missing !== undefined) return `Not ready: ${missing}\n`;
   const images = desired === 1 ? 'image' : 'images';
   if (ready) {
     const since = readyAt === undefined ? '' : `, for ${formatDuration(nowMs - Date.parse(readyAt))}`;

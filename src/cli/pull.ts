@@ -1,6 +1,6 @@
 import type { ImageEntry, StatusDocument, TaskDocument } from '#cli/documents';
 import { formatStatus } from '#cli/format-status';
-import { ask, EXIT, Refused } from '#cli/session';
+import { ask, askOfDesired, EXIT, Refused } from '#cli/session';
 import type { Session } from '#cli/session';
 import { fetchStatus } from '#cli/status';
 import { formatBar } from '#cli/table';
@@ -22,10 +22,11 @@ const TENTH = 10;
 /** Has images pulled now, and tells how it goes until that has ended. @returns the exit code */
 export async function pull(session: Session, options: PullOptions): Promise<number> {
   const { isForced, isAwaited, isJson } = options;
-  const { correlationId, images } = await ask<{ correlationId: string; images: string[] }>(
+  const { correlationId, images } = await askOfDesired<{ correlationId: string; images: string[] }>(
     session,
     'PullImages',
     { ...(options.names.length === 0 ? {} : { images: options.names }), force: isForced },
+    (answer) => answer.images.length === 0,
   );
   if (!isAwaited) {
     const count = `${images.length} ${images.length === 1 ? 'image' : 'images'}`;
@@ -47,7 +48,9 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
           ? `${JSON.stringify({ ...task, images: status.images }, undefined, 2)}\n`
           : `\n${formatStatus(status, session.nowMs())}`,
       );
-      return task.status === 'Completed' ? EXIT.well : EXIT.notWell;
+      // Where none were listed a moment ago, some may be by now.
+      const isWell = task.status === 'Completed' && (images.length > 0 || status.summary.ready);
+      return isWell ? EXIT.well : EXIT.notWell;
     }
     await session.sleep(LOOK_EVERY_MS);
   }

@@ -1,5 +1,7 @@
 import { NoModule } from '#cli/client';
 import type { Answer, Call } from '#cli/client';
+import type { StatusDocument } from '#cli/documents';
+import { toMissing } from '#cli/in-force';
 
 /** What a command works with. */
 export interface Session {
@@ -24,9 +26,12 @@ export const EXIT = { well: 0, notWell: 1, usage: 2, noModule: 3 } as const;
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly exitCode: number;
+  /** HTTP-like. */
+  readonly status: number;
 
   constructor({ status, payload }: Answer) {
     super(typeof payload['message'] === 'string' ? payload['message'] : `The module answered ${status}.`);
+    this.status = status;
     // What was asked for does not exist or makes no sense; anything else is how things are.
     this.exitCode = status === 400 || status === 404 ? EXIT.usage : EXIT.notWell;
   }
@@ -39,11 +44,51 @@ export async function ask<T>({ call }: Session, method: string, payload?: object
   return answer.payload as T;
 }
 
+/** The status but for the images and registries, of which it has a first page. */
+export const askHead = (session: Session): Promise<StatusDocument> => ask(session, 'GetStatus');
+
+/** While no desired properties are in force there is nothing to work on, and that is no good end. */
+export class NotInForce extends Error {
+  override readonly name = 'NotInForce';
+}
+
+/**
+ * Calls a method that works on what is desired.
+ *
+ * @param isNothing - whether an answer is of nothing
+ * @throws NotInForce where that, or that it refuses, is for want of desired properties; else as `ask`
+ */
+export async function askOfDesired<T>(
+  session: Session,
+  method: string,
+  payload: object,
+  isNothing: (answer: T) => boolean,
+): Promise<T> {
+  try {
+    const answer = await ask<T>(session, method, payload);
+    if (isNothing(answer)) await checkInForce(session);
+    return answer;
+  } catch (error) {
+    // What does not fit fits no other time either.
+    if (error instanceof Refused && error.status !== 400) await checkInForce(session);
+    throw error;
+  }
+}
+
+async function checkInForce(session: Session): Promise<void> {
+  const status = await askHead(session);
+  const missing = toMissing(status);
+  if (missing === undefined) return;
+  const { description = '' } = status.lastDesiredStatus ?? {};
+  throw new NotInForce(`Not done: ${missing}${description === '' ? '' : ` (${description})`}.`);
+}
+
 /** What to say of an error, and the exit code; undefined for a fault of this program. */
 export function toEnding(
   error: unknown,
 ): { readonly message: string; readonly exitCode: number } | undefined {
   if (error instanceof NoModule) return { message: error.message, exitCode: EXIT.noModule };
   if (error instanceof Refused) return { message: error.message, exitCode: error.exitCode };
+  if (error instanceof NotInForce) return { message: error.message, exitCode: EXIT.notWell };
   return undefined;
 }

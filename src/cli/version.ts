@@ -1,13 +1,12 @@
 import { NoModule } from '#cli/client';
-import type { StatusDocument } from '#cli/documents';
-import { ask, EXIT } from '#cli/session';
+import { askHead, EXIT } from '#cli/session';
 import type { Session } from '#cli/session';
 
 /** Shows the version, and since when the module has been running, if it does. @returns the exit code */
 export async function showVersion(session: Session): Promise<number> {
   session.write(`connected-registry-puller ${session.version}\n`);
   try {
-    const { agent } = await ask<StatusDocument>(session, 'GetStatus', { images: [] });
+    const { agent } = await askHead(session);
     session.write(`running since ${agent.startedAt}\n`);
     return EXIT.well;
   } catch (error) {

@@ -83,7 +83,16 @@ it('the status of a module that is ready, or knows nothing yet, says so', () => 
   const agent = { version: '1.0.0', startedAt: '2026-11-24T12:00:00Z' };
   const summary = { ready: false, desired: 0, pulled: 0, pulling: 0, waiting: 0, failed: 0 };
   expect(formatStatus({ ...unknown, agent, summary, registries: {}, images: {} }, NOW_MS)).toBe(
-    'connected-registry-puller 1.0.0, no engine yet, no desired properties yet\n\nNot ready: 0 of 0 images pulled\n',
+    'connected-registry-puller 1.0.0, no engine yet, no desired properties yet\n\nNot ready: nothing is known yet of what is desired, which edgeHub tells (iotedge list, iotedge logs edgeHub)\n',
+  );
+  const lastDesiredStatus = { code: 412, description: 'schemaVersion: must be "1.0"' };
+  const refused = { ...unknown, agent, summary, lastDesiredStatus, registries: {}, images: {} };
+  expect(formatStatus(refused, NOW_MS)).toMatch(
+    /\nDesired properties: schemaVersion: must be "1.0"\n\nNot ready: no desired properties are in force\n$/,
+  );
+  const away = { edgeHub: { since: '2026-11-25T17:40:42Z' } };
+  expect(formatStatus({ ...unknown, agent, away, summary, registries: {}, images: {} }, NOW_MS)).toMatch(
+    /\nNot connected to edgeHub for 12 min: what is desired does not come, /,
   );
 });
 

@@ -113,3 +113,20 @@ it('goes on waiting though the clock is set from 1970 meanwhile', async () => {
   };
   expect([await pull(session, OPTIONS), looks]).toEqual([0, 5]);
 });
+
+it('is not well where images came to be desired just after there were none to ask for', async () => {
+  const answers: Readonly<Record<string, object>> = {
+    PullImages: { correlationId: 'task-1', images: [] },
+    GetTaskStatus: { status: 'Completed', images: {} },
+    GetStatus: { ...STATUS, lastDesiredVersion: 1 },
+  };
+  const session: Session = {
+    call: async (method) => ({ status: 200, payload: { ...answers[method] } }),
+    write: () => undefined,
+    isTerminal: false,
+    nowMs: () => 0,
+    sleep: async () => undefined,
+    version: '1.0.0',
+  };
+  expect(await pull(session, OPTIONS)).toBe(1);
+});
