@@ -44,7 +44,7 @@ it.each<[string, object]>([
   ['acme/camera:1.4', { repository: 'acme/camera', tag: '1.4' }],
   ['acme/camera@sha256:00', { repository: 'acme/camera', tag: 'sha256:00' }],
 ])('a check of %s asks for just that', async (image, target) => {
-  const { session, sent } = start({ registries: {} });
+  const { session, sent } = start({ registries: { plant } });
   await check(session, { ...OPTIONS, registry: 'plant', image });
   expect(sent).toEqual([{ registry: 'plant', ...target }]);
 });

@@ -26,6 +26,7 @@ async function run(stage: Stage, command: (session: Session) => Promise<number>)
     write: (written) => void (text += written),
     isTerminal: false,
     nowMs: stage.clock.nowMs,
+    steadyMs: stage.clock.steadyMs,
     sleep: (delayMs) => stage.clock.advance(delayMs),
     version: '1.0.0',
   };

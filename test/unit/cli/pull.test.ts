@@ -100,7 +100,7 @@ it('goes on waiting though the clock is set from 1970 meanwhile', async () => {
   const answers = (): Readonly<Record<string, object>> => ({
     PullImages: { correlationId: 'task-1', images: ['camera'] },
     GetTaskStatus: { status: looks < 5 ? 'Running' : 'Completed', images: {} },
-    GetStatus: STATUS,
+    GetStatus: { ...STATUS, summary: { ...STATUS.summary, ready: true } },
   });
   const session: Session = {
     call: async (method) => ({ status: 200, payload: { ...answers()[method] } }),
@@ -125,6 +125,7 @@ it('is not well where images came to be desired just after there were none to as
     write: () => undefined,
     isTerminal: false,
     nowMs: () => 0,
+    steadyMs: () => 0,
     sleep: async () => undefined,
     version: '1.0.0',
   };

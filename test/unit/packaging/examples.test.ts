@@ -206,9 +206,9 @@ test.each([...manifests].filter(([, manifest]) => 'puller' in listModules(manife
 );
 
 describe('a layer', () => {
-  test.each([
+  test.each<[string, string, string]>([
     ['layered/vision-team.json', 'puller', 'images'],
-    ...Array.from(LAYERS.keys(), (path) => [path, '$edgeAgent', 'modules'] as const),
+    ...Array.from(LAYERS.keys(), (path): [string, string, string] => [path, '$edgeAgent', 'modules']),
   ])('%s sets in %s its %s by path, and so leaves alone what others set', (path, name, map) => {
     const layer = readJson(path)['modulesContent'] as Record<string, Json>;
     expect(Object.keys(layer)).toEqual([name]);
