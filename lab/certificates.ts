@@ -23,6 +23,8 @@ export interface CertificateAuthorityOptions {
   readonly name: string;
   /** Default 30. */
   readonly days?: number;
+  /** Who signs it; absent: it signs itself. */
+  readonly issuer?: Certificate;
 }
 
 /** What {@link issueServerCertificate} takes. */
@@ -41,17 +43,19 @@ export interface ServerCertificateOptions {
 }
 
 /**
- * Makes a root with an ECDSA P-256 key that may sign servers' certificates.
+ * Makes an authority with an ECDSA P-256 key that may sign servers' certificates.
  * @throws when `openssl` is missing or refuses.
  */
 export async function createCertificateAuthority(options: CertificateAuthorityOptions): Promise<Certificate> {
   const dir = await mkdtemp(join(options.dir, 'authority-'));
   const certificatePath = join(dir, 'ca.pem');
   const keyPath = join(dir, 'ca.key');
+  const { issuer } = options;
   await openssl(
     ['req', '-x509', '-config', await writeConfig(dir, []), '-extensions', 'authority'],
     [...newKey(keyPath), '-out', certificatePath, '-subj', subject(options.name)],
     ['-days', String(options.days ?? 30)],
+    issuer === undefined ? [] : ['-CA', issuer.certificatePath, '-CAkey', issuer.keyPath],
   );
   return read(certificatePath, keyPath);
 }

@@ -84,6 +84,7 @@ function shakeHands(
     port,
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ca: [...getCACertificates('default'), ...(ca === undefined ? [] : [ca])],
+    allowPartialTrustChain: true,
     rejectUnauthorized: false,
   });
   const end = (): void => void socket.destroy();

@@ -61,13 +61,17 @@ class Refusal extends Error {}
 
 interface Origin {
   readonly origin: string;
-  readonly trust: Pick<RequestOptions, 'ca' | 'rejectUnauthorized'>;
+  readonly trust: Pick<RequestOptions, 'ca' | 'allowPartialTrustChain' | 'rejectUnauthorized'>;
 }
 
 /** Where the registry may be, in the order to try. */
 function toOrigins({ reference: { registry }, ca, isInsecure }: RegistryTokenOptions): readonly Origin[] {
   const origin = `https://${registry}`;
-  if (ca !== undefined) return [{ origin, trust: { ca: [...getCACertificates('default'), ca] } }];
+  if (ca !== undefined) {
+    // One that is no root is good enough for engines too.
+    const trust = { ca: [...getCACertificates('default'), ca], allowPartialTrustChain: true };
+    return [{ origin, trust }];
+  }
   if (!isInsecure) return [{ origin, trust: {} }];
   return [
     { origin, trust: { rejectUnauthorized: false } },

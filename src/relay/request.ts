@@ -40,13 +40,13 @@ export interface RequestHead {
 }
 
 /**
- * Whom to trust besides the well-known authorities.
+ * Whom to trust besides the well-known authorities: a CA that is no root too, as engines do.
  *
  * @throws an AgentError where `ca` is no PEM certificate
  */
 export function toTrust(ca: string): SecureContext {
   try {
-    return createSecureContext({ ca: [...getCACertificates('default'), ca] });
+    return createSecureContext({ ca: [...getCACertificates('default'), ca], allowPartialTrustChain: true });
   } catch (error) {
     throw new AgentError('RegistryUntrusted', 'the CA that is to be trusted is no PEM certificate', {
       cause: error,

@@ -1,10 +1,16 @@
 import { Buffer } from 'node:buffer';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Log } from '#agent/ports';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { probeRegistry } from '#adapters/registry-probe';
 import { fetchRegistryToken } from '#adapters/registry-token';
 import type { RegistryTokenOptions } from '#adapters/registry-token';
 import { Secret } from '#core/secret';
+import { createCertificateAuthority, issueServerCertificate } from '#lab/certificates';
 import { challengeThenAnswer, startStubRegistry } from '#test/unit/adapters/stub-registry';
+import { startSite } from '#test/unit/relay/site';
 
 const credential = { name: 'password', username: 'device', password: new Secret('hunter2') } as const;
 const BASIC = `Basic ${Buffer.from('device:hunter2').toString('base64')}`;
@@ -141,6 +147,30 @@ describe('an attacker', () => {
     const { address, requests } = await startRegistry('{"token":"jwt"}');
     expect(await fetchToken(address, options)).toBeUndefined();
     expect(requests).toEqual([]);
+  });
+});
+
+describe('a CA that is no root, and signed the certificate', () => {
+  async function startTlsSite() {
+    const dir = await mkdtemp(join(tmpdir(), 'authority-'));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    const issuer = await createCertificateAuthority({ dir, name: 'Company CA' });
+    const authority = await createCertificateAuthority({ dir, name: 'Edge CA', issuer });
+    const names = { commonName: 'site', ipAddresses: ['127.0.0.1'] };
+    const tls = await issueServerCertificate({ dir, authority, ...names });
+    return { address: (await startSite({ auth: 'bearer', tls })).address, ca: authority.certificatePem };
+  }
+
+  test('is trusted for a token', async () => {
+    const { address, ca } = await startTlsSite();
+    expect(await fetchToken(address, { isInsecure: false, ca })).toBe('token-1');
+  });
+
+  test('is trusted by the module’s own look at the certificate', async () => {
+    const { address, ca } = await startTlsSite();
+    const found = await probeRegistry(address, ca, new AbortController().signal);
+    expect(found.tls).toMatchObject({ value: { kind: 'certificate', issuer: 'Edge CA' } });
+    expect(found.tls).not.toHaveProperty('value.distrust');
   });
 });
 

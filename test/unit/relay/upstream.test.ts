@@ -668,6 +668,17 @@ describe('a registry’s scheme', () => {
     expect(upstream.isPlainHttp).toBe(false);
   });
 
+  test('is HTTPS where the certificate is signed by the CA that was given, which is no root', async () => {
+    const edge = await createCertificateAuthority({ dir, name: 'Edge CA', issuer: authority });
+    const names = { commonName: 'site', ipAddresses: ['127.0.0.1'] };
+    const issued = await issueServerCertificate({ dir, authority: edge, ...names });
+    const certificatePem = issued.certificatePem + edge.certificatePem;
+    const site = await startSite({ auth: 'bearer', tls: { ...issued, certificatePem } });
+    await expect(
+      makeUpstream(site.address, { ca: edge.certificatePem }).login(NEVER),
+    ).resolves.toBeUndefined();
+  });
+
   test('is not trusted where nobody vouches for the certificate, and no password is sent', async () => {
     const site = await startSite({ auth: 'basic', tls });
     const failure = await failureOf(makeUpstream(site.address).login(NEVER));
