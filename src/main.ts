@@ -21,6 +21,7 @@ import type { Environment } from '#contract/environment';
 import { toControlPath } from '#core/control-path';
 import { toHubNames } from '#core/hub-identity';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
+import { findHost } from '#relay/addresses';
 import { createBlobs } from '#relay/blobs';
 import { openKeptBytes } from '#relay/kept-bytes';
 import type { KeptBytes } from '#relay/kept-bytes';
@@ -88,7 +89,7 @@ async function run(environment: Environment, log: Logger, ending: AbortSignal): 
     hub,
     relay,
     setMinFreeBytes,
-    engine: createDockerEngine({ dockerHost: environment.dockerHost, log }),
+    engine: createDockerEngine({ dockerHost: environment.dockerHost, findHost, log }),
     probe: probeRegistry,
     clock: systemClock,
     log,

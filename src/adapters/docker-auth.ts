@@ -3,7 +3,8 @@ import { toStore } from '#adapters/docker-answers';
 import type { EngineAnswers } from '#adapters/engine-answers';
 import { isInsecureRegistry } from '#adapters/insecure-registries';
 import { fetchRegistryToken } from '#adapters/registry-token';
-import type { Log, PullRequest } from '#agent/ports';
+import type { RegistryTokenOptions } from '#adapters/registry-token';
+import type { PullRequest } from '#agent/ports';
 import type { Credential } from '#core/desired-state';
 import { AgentError } from '#core/reason';
 
@@ -27,7 +28,7 @@ export function toAuth(
 export async function fetchPullAuth(
   { reference, credential, ca, signal }: PullRequest,
   fetchAnswers: (signal: AbortSignal) => Promise<EngineAnswers>,
-  log?: Log,
+  surroundings: Pick<RegistryTokenOptions, 'findHost' | 'log'>,
 ): Promise<Auth | undefined> {
   const auth = toAuth(reference.registry, credential);
   // Nothing is known of such a registry, and hardly any that is open to all asks for a token.
@@ -35,7 +36,8 @@ export async function fetchPullAuth(
   const answers = await fetchAnswers(signal);
   if (canFetchTokens(answers)) return auth;
   const isInsecure = isInsecureRegistry(reference.registry, answers.info.RegistryConfig);
-  const token = await fetchRegistryToken({ reference, credential, ca, isInsecure, signal, log });
+  const question = { reference, credential, ca, isInsecure, signal };
+  const token = await fetchRegistryToken({ ...question, ...surroundings });
   return token === undefined ? auth : { registrytoken: token.reveal() };
 }
 

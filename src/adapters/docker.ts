@@ -17,6 +17,8 @@ import { createTurnstile } from '#core/turnstile';
 export interface DockerEngineOptions {
   /** `unix:///path`, `tcp://host:port` or `http(s)://host:port`. */
   readonly dockerHost: string;
+  /** The host's address, where the module fetches a token from a loopback address at which nobody listens. */
+  readonly findHost?: () => Promise<string | undefined>;
   readonly log?: Log;
 }
 
@@ -28,7 +30,7 @@ const DEFAULT_PORT = 2375;
  *
  * @see https://docs.docker.com/reference/api/engine/version/v1.41/
  */
-export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): Engine {
+export function createDockerEngine({ dockerHost, findHost, log }: DockerEngineOptions): Engine {
   const address = toAddress(dockerHost);
   // The limit is for what the client cannot abort; `ask` itself rejects before.
   const queries = new Docker({ ...address, timeout: QUERY_TIMEOUT_MS + 5000 });
@@ -56,7 +58,7 @@ export function createDockerEngine({ dockerHost, log }: DockerEngineOptions): En
       ...(platform === undefined ? {} : { platform: formatPlatform(platform) }),
       abortSignal: signal,
     };
-    const auth = await fetchPullAuth(request, inquiry.recall, log);
+    const auth = await fetchPullAuth(request, inquiry.recall, { findHost, log });
     try {
       yield* follow(signal, () => streams.createImage(auth, options), credential);
     } catch (error) {

@@ -1,10 +1,12 @@
 import { request as requestHttp } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { RequestOptions } from 'node:https';
-import { getCACertificates } from 'node:tls';
+import { isIP } from 'node:net';
+import { checkServerIdentity, getCACertificates } from 'node:tls';
 import type { Log } from '#agent/ports';
 import type { Credential } from '#core/desired-state';
+import { dialHost } from '#core/own-loopback';
 import type { Reference } from '#core/reference';
 import { parseChallenge, parseToken, toBasic, toTokenUrl } from '#core/registry-auth';
 import type { Secret } from '#core/secret';
@@ -18,6 +20,8 @@ export interface RegistryTokenOptions {
   readonly ca?: string | undefined;
   /** Whether the engine itself would do without a verified certificate here, and over plain HTTP if need be. */
   readonly isInsecure: boolean;
+  /** The host's address, for a registry at a loopback address where nobody listens; absent: nothing tells it. */
+  readonly findHost?: (() => Promise<string | undefined>) | undefined;
   readonly signal: AbortSignal;
   /** For all requests together. Default 15,000: as long as the engine waits for a registry. */
   readonly timeoutMs?: number;
@@ -82,9 +86,11 @@ function toOrigins({ reference: { registry }, ca, isInsecure }: RegistryTokenOpt
 async function fetchToken(
   origin: string,
   requestOptions: RequestOptions,
-  { reference, credential }: RegistryTokenOptions,
+  { reference, credential, findHost = async () => undefined }: RegistryTokenOptions,
 ): Promise<Secret> {
-  const challenge = await get(new URL('/v2/', origin), requestOptions);
+  const ask = (url: URL, headers: OutgoingHttpHeaders = {}): Promise<Answer> =>
+    dialHost(url.hostname, findHost, (host) => get(url, { ...requestOptions, headers, host }));
+  const challenge = await ask(new URL('/v2/', origin));
   if (challenge.status !== 401) throw new Refusal(`/v2/ answered ${challenge.status}`);
   const asked = parseChallenge(challenge.authenticate);
   if (asked?.kind !== 'bearer') throw new Refusal('the registry asks for no bearer token');
@@ -94,7 +100,7 @@ async function fetchToken(
   const { repository } = reference;
   const url = toTokenUrl(realm, { service: asked.service, repository, username: credential?.username });
   const headers = credential === undefined ? {} : { authorization: toBasic(credential) };
-  const answer = await get(url, { ...requestOptions, headers });
+  const answer = await ask(url, headers);
   if (answer.status !== 200) throw new Refusal(`the token endpoint answered ${answer.status}`);
   const issued = parseToken(answer.body);
   if (issued === undefined) throw new Refusal('the token endpoint answered without a token');
@@ -107,7 +113,13 @@ interface Answer {
   readonly body: string;
 }
 
-function get(url: URL, options: RequestOptions): Promise<Answer> {
+/** With the `host` to dial: the name is the URL's own, wherever that is. */
+interface Dialled extends RequestOptions {
+  readonly headers: OutgoingHttpHeaders;
+}
+
+function get(url: URL, { headers, ...options }: Dialled): Promise<Answer> {
+  const name = url.hostname.replaceAll(/[[\]]/g, '');
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
     const take = (response: IncomingMessage): void => {
@@ -123,10 +135,17 @@ function get(url: URL, options: RequestOptions): Promise<Answer> {
         resolve({ status, authenticate: headers['www-authenticate'] ?? '', body });
       });
     };
+    const sent: RequestOptions = {
+      ...options,
+      port: url.port,
+      path: `${url.pathname}${url.search}`,
+      headers: { ...headers, host: url.host },
+      servername: isIP(name) === 0 ? name : '',
+      checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+      agent: false,
+    };
     // Redirects are not followed.
-    request(url, { ...options, agent: false }, take)
-      .on('error', reject)
-      .end();
+    request(sent, take).on('error', reject).end();
   });
 }
 

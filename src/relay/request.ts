@@ -5,8 +5,8 @@ import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, getCACertificates } from 'node:tls';
 import type { SecureContext } from 'node:tls';
+import { dialHost } from '#core/own-loopback';
 import { AgentError } from '#core/reason';
-import { isLoopbackHost } from '#core/registry-advice';
 
 /** How any host is reached on behalf of one registry. */
 export interface Line {
@@ -58,7 +58,7 @@ export function toTrust(ca: string): SecureContext {
  * One request, without redirects. Resolves with the head of the answer; rejects with what the system says. A connection
  * that was kept may have been closed by the other side: then it is asked again over a new one.
  *
- * A module has a loopback of its own, where nobody listens: the host's is tried then, under the same name.
+ * A loopback address may be the host's, as {@link dialHost} says.
  */
 export async function request(
   url: URL,
@@ -66,15 +66,9 @@ export async function request(
   line: Line,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const host = url.hostname.replaceAll(/[[\]]/g, '');
-  try {
-    return await sendTwice(url, { ...head, host }, line, signal);
-  } catch (error) {
-    if (!isLoopbackHost(url.hostname) || toCode(error) !== 'ECONNREFUSED') throw error;
-    const found = await line.findHost();
-    if (found === undefined) throw error;
-    return await sendTwice(url, { ...head, host: found }, line, signal);
-  }
+  return await dialHost(url.hostname, line.findHost, (host) =>
+    sendTwice(url, { ...head, host }, line, signal),
+  );
 }
 
 interface Sending extends RequestHead {

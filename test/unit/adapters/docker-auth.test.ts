@@ -4,6 +4,7 @@ import { AgentError } from '#core/reason';
 import { Secret } from '#core/secret';
 import { answerJson, startStubEngine } from '#test/unit/adapters/stub-engine';
 import { challengeThenAnswer, startStubRegistry } from '#test/unit/adapters/stub-registry';
+import { startAside } from '#test/unit/relay/site';
 
 const credential = { name: 'password', username: 'device', password: new Secret('hunter2') } as const;
 const CONTAINERD = [['driver-type', 'io.containerd.snapshotter.v1']];
@@ -24,12 +25,14 @@ interface EngineTraits {
   readonly insecure?: readonly string[];
   /** What it says to the pull. */
   readonly refusal?: string;
+  /** The host's address. */
+  readonly host?: string;
 }
 
 /** A pull from `registry` by an engine that refuses it: what the engine is sent, and how the pull fails. */
 async function pull(
   registry: string,
-  { version, driverStatus, insecure = ['127.0.0.0/8'], refusal = 'no' }: EngineTraits,
+  { version, driverStatus, insecure = ['127.0.0.0/8'], refusal = 'no', host }: EngineTraits,
   access: object = { credential },
 ): Promise<{ auth: unknown; reason: string }> {
   const { dockerHost, requests } = await startStubEngine(({ method, url }, response) => {
@@ -40,7 +43,7 @@ async function pull(
     } else answerJson(response, { message: refusal }, method === 'GET' ? 404 : 500);
   });
   const { signal } = new AbortController();
-  const reason = await createDockerEngine({ dockerHost })
+  const reason = await createDockerEngine({ dockerHost, findHost: async () => host })
     .pull({
       reference: { registry, repository: 'app', tag: '1' },
       credential: undefined,
@@ -103,6 +106,11 @@ describe('a pull', () => {
     const { address, requests } = await startRegistry();
     expect(await pullAuth(address, { ...OLD, insecure: [] })).toEqual(withPassword(address));
     expect(requests).toEqual([]);
+  });
+
+  test('from the host’s own loopback has a token too', async () => {
+    const { address } = await startAside({ auth: 'bearer' });
+    expect(await pullAuth(address, { ...OLD, host: '127.0.0.2' })).toEqual({ registrytoken: 'token-1' });
   });
 
   test('from a registry that is not listed asks nobody for a token', async () => {

@@ -10,7 +10,7 @@ import type { RegistryTokenOptions } from '#adapters/registry-token';
 import { Secret } from '#core/secret';
 import { createCertificateAuthority, issueServerCertificate } from '#lab/certificates';
 import { challengeThenAnswer, startStubRegistry } from '#test/unit/adapters/stub-registry';
-import { startSite } from '#test/unit/relay/site';
+import { startAside, startSite } from '#test/unit/relay/site';
 
 const credential = { name: 'password', username: 'device', password: new Secret('hunter2') } as const;
 const BASIC = `Basic ${Buffer.from('device:hunter2').toString('base64')}`;
@@ -33,6 +33,16 @@ const startRegistry = (body: string, status = 200) =>
   startStubRegistry((request, response, address) =>
     challengeThenAnswer(request, response, { challenge: toChallenge(address), body, status }),
   );
+
+/** A certificate for 127.0.0.1, and the CA that signed it, which is no root. */
+async function issueEdgeCertificate() {
+  const dir = await mkdtemp(join(tmpdir(), 'authority-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const issuer = await createCertificateAuthority({ dir, name: 'Company CA' });
+  const authority = await createCertificateAuthority({ dir, name: 'Edge CA', issuer });
+  const names = { commonName: 'site', ipAddresses: ['127.0.0.1'] };
+  return { tls: await issueServerCertificate({ dir, authority, ...names }), ca: authority.certificatePem };
+}
 
 describe('a token', () => {
   test('is asked for with the scope of the one pull, the service, and the password in the header alone', async () => {
@@ -108,6 +118,30 @@ describe('a token', () => {
   });
 });
 
+describe('a loopback address where nobody listens', () => {
+  const findHost = async (): Promise<string> => '127.0.0.2';
+
+  test.each(['plain HTTP', 'HTTPS'])('is the host’s: %s', async (scheme) => {
+    const tls = scheme === 'HTTPS' ? (await issueEdgeCertificate()).tls : undefined;
+    const site = await startAside({ auth: 'bearer', ...(tls === undefined ? {} : { tls }) });
+    expect(await fetchToken(site.address, { findHost })).toBe('token-1');
+    expect(new Set(site.requests.map((request) => request.host))).toEqual(new Set([site.address]));
+  });
+
+  test('is the host’s where the certificate is for the name that is written', async () => {
+    const { tls, ca } = await issueEdgeCertificate();
+    const site = await startAside({ auth: 'bearer', tls });
+    expect(await fetchToken(site.address, { findHost, isInsecure: false, ca })).toBe('token-1');
+  });
+
+  test('of another machine is asked for nowhere else', async () => {
+    const site = await startAside({ auth: 'bearer' });
+    const address = site.address.replace('127.0.0.1', '0.0.0.0');
+    expect(await fetchToken(address, { findHost })).toBeUndefined();
+    expect(site.requests).toEqual([]);
+  });
+});
+
 describe('an attacker', () => {
   test('who answers for the registry cannot lead the password to another host', async () => {
     const thief = await startRegistry('{"token":"jwt"}');
@@ -152,13 +186,8 @@ describe('an attacker', () => {
 
 describe('a CA that is no root, and signed the certificate', () => {
   async function startTlsSite() {
-    const dir = await mkdtemp(join(tmpdir(), 'authority-'));
-    onTestFinished(() => rm(dir, { recursive: true, force: true }));
-    const issuer = await createCertificateAuthority({ dir, name: 'Company CA' });
-    const authority = await createCertificateAuthority({ dir, name: 'Edge CA', issuer });
-    const names = { commonName: 'site', ipAddresses: ['127.0.0.1'] };
-    const tls = await issueServerCertificate({ dir, authority, ...names });
-    return { address: (await startSite({ auth: 'bearer', tls })).address, ca: authority.certificatePem };
+    const { tls, ca } = await issueEdgeCertificate();
+    return { address: (await startSite({ auth: 'bearer', tls })).address, ca };
   }
 
   test('is trusted for a token', async () => {

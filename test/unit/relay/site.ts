@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { onTestFinished } from 'vitest';
@@ -259,4 +260,19 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   };
   onTestFinished(() => site.close());
   return site;
+}
+
+/** A site at another loopback address, on a port where nobody else listens at the usual one. */
+export async function startAside(options: SiteOptions): Promise<Site> {
+  for (;;) {
+    const site = await startSite({ ...options, listensAt: '127.0.0.2' });
+    const socket = connect({ port: Number(site.address.split(':')[1]), host: '127.0.0.1' });
+    const isFree = await once(socket, 'connect').then(
+      () => false,
+      () => true,
+    );
+    socket.destroy();
+    if (isFree) return site;
+    await site.close();
+  }
 }

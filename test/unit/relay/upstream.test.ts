@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import type { RequestListener } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,8 +15,8 @@ import { createCertificateAuthority, issueServerCertificate } from '#lab/certifi
 import type { Certificate } from '#lab/certificates';
 import { createRegistryLine } from '#relay/registry-line';
 import { drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
-import { BASIC, makeBytes, startSite, toDigest } from '#test/unit/relay/site';
-import type { Site, SiteOptions } from '#test/unit/relay/site';
+import { BASIC, makeBytes, startAside, startSite, toDigest } from '#test/unit/relay/site';
+import type { Site } from '#test/unit/relay/site';
 
 const TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const MANIFEST = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: TYPE }));
@@ -778,21 +778,6 @@ describe('a registry that spoke plain HTTP', () => {
     expect(site.requests).toHaveLength(before);
   });
 });
-
-/** A site at another loopback address, on a port where nobody else listens at the usual one. */
-async function startAside(options: SiteOptions): Promise<Site> {
-  for (;;) {
-    const site = await startSite({ ...options, listensAt: '127.0.0.2' });
-    const socket = connect({ port: Number(site.address.split(':')[1]), host: '127.0.0.1' });
-    const isFree = await once(socket, 'connect').then(
-      () => false,
-      () => true,
-    );
-    socket.destroy();
-    if (isFree) return site;
-    await site.close();
-  }
-}
 
 describe('a loopback address where nobody listens', () => {
   test.each(['127.0.0.1', 'localhost'])('is the host’s: %s', async (host) => {
