@@ -3,6 +3,12 @@ import { AgentError, BrokenConnection } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { withoutLogin } from '#core/registry-auth';
 
+/** What Go says of a link that spoils or drops what goes over it. */
+const SPOILED = /tls: bad record MAC|stream error: stream ID|http2: (server sent GOAWAY|client conn)/;
+
+/** How an error begins that a registry gives no code. */
+const UNCODED = /unknown: /;
+
 /**
  * What the engine's words mean; the first row that matches decides. Words of the classic and of the containerd image
  * store, of Docker 20.10 to 28.5, and of Podman 5.4 where they are its own.
@@ -16,7 +22,9 @@ import { withoutLogin } from '#core/registry-auth';
 const RULES: readonly (readonly [FailureReason, RegExp])[] = [
   ['DiskFull', /no space left on device|disk quota exceeded/],
   ['RegistryInsecure', /server gave HTTP response to HTTPS client/],
-  ['RegistryUntrusted', /x509:|X509 key pair|for client certificate|missing client certificate|error: tls:/],
+  ['RegistryUnreachable', SPOILED],
+  ['RegistryUntrusted', /x509:|X509 key pair|(for|missing) client certificate|remote error: tls:/],
+  ['RegistryUnreachable', /Proxy Authentication Required/],
   ['RateLimited', /toomanyrequests|too many requests/i],
   ['Corrupt', /(config|layer) verification failed for digest|unexpected commit (digest|size)/],
   ['Corrupt', /digest \S+ does not match expected/],
@@ -45,14 +53,17 @@ const RULES: readonly (readonly [FailureReason, RegExp])[] = [
   ['Unauthorized', /no basic auth credentials|invalid_token/],
   ['AccessDenied', /insufficient_scope|access denied|denied: |403 Forbidden/],
   ['Unauthorized', /unauthorized(: |$)|401 Unauthorized|authorization failed|incorrect password/i],
-  ['RegistryError', /unexpected status |invalid status code |unknown: /],
+  // Artifactory gives its errors no code.
+  ['Unauthorized', /unknown: (bad credentials|wrong username was used|authentication is required)/i],
+  ['RegistryError', /unexpected status |invalid status code |local error: tls:/],
+  ['RegistryError', UNCODED],
   ['RegistryUnreachable', /connection (refused|reset|timed out)|broken pipe|unreachable|no route to host/],
   ['RegistryUnreachable', /no such host|name resolution|server misbehaving|request canceled|\bEOF\b/],
   ['RegistryUnreachable', /timeout|deadline exceeded/i],
 ];
 
 /** What engines say of a connection that somebody had taken, and that broke off. */
-const BROKEN = /connection reset|broken pipe|\bEOF\b/;
+const BROKEN = new RegExp(String.raw`connection reset|broken pipe|\bEOF\b|${SPOILED.source}`);
 
 /** Statuses that newer engines give the registry's own words, which may be any. */
 const STATUS_REASONS: Readonly<Record<number, FailureReason>> = {
@@ -70,8 +81,8 @@ const STATUS_REASONS: Readonly<Record<number, FailureReason>> = {
  */
 export function classifyEngineFailure(text: string, status?: number): FailureReason {
   const rule = RULES.find(([, pattern]) => pattern.test(text));
-  if (rule !== undefined) return rule[0];
-  if (!text.includes('error from registry: ')) return 'Unknown';
+  if (rule !== undefined && rule[1] !== UNCODED) return rule[0];
+  if (rule === undefined && !text.includes('error from registry: ')) return 'Unknown';
   return STATUS_REASONS[status ?? 0] ?? 'RegistryError';
 }
 

@@ -143,6 +143,10 @@ export function toReasonAdvice(reason: Reason | undefined): string | undefined {
 
 const isFailure = (reason: Reason): reason is FailureReason => Object.hasOwn(FAILURES, reason);
 
+/** Whether a login failed for its password: some registries speak of a missing right, and a login asks for none. */
+export const isPasswordRefused = (reason: FailureReason): boolean =>
+  reason === 'Unauthorized' || reason === 'AccessDenied';
+
 interface AgentErrorOptions extends ErrorOptions {
   /** Parts of the message that are a registry's words, in which it may repeat what it was sent. */
   readonly quoted?: readonly string[];

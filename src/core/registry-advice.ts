@@ -81,7 +81,8 @@ const ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
     step === 'login'
       ? adviseLogin(question, credential)
       : `Set username and password of registryCredentials.${question.name}: the registry asks for them.`,
-  AccessDenied: (question) => adviseScope(question),
+  AccessDenied: (question, { step, credential = 'password' }) =>
+    step === 'login' ? adviseLogin(question, credential) : adviseScope(question),
   NotFound: (question) =>
     `Check repository and tag. If they are right, the registry on site has not synced them: run ${adviseSync(question)} and wait for its next sync.`,
 };
@@ -89,6 +90,9 @@ const ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
 function adviseReach({ address }: CheckQuestion, message: string): string {
   const { host, port } = split(address);
   const curl = `curl -sv --max-time 10 ${toUrl(address)}/v2/`;
+  if (/proxy authentication/i.test(message)) {
+    return `The engine's HTTP proxy wants a login: on the host put ${host} into the engine's NO_PROXY, or the login into its HTTPS_PROXY and HTTP_PROXY (http://user:password@proxy:port; systemctl edit docker), and run: systemctl restart docker. Nothing, where its images come through the relay.`;
+  }
   if (/timeout|timed out|deadline|no answer|canceled/i.test(message)) {
     return `On the host run: ${curl} — if it connects and waits, restart the registry or the proxy before it (iotedge restart <module>); if it does not connect, a firewall drops it, or the address is wrong. ${PROXY}`;
   }

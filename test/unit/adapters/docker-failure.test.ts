@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { classifyEngineFailure, toEngineFailure, toEngineMessage } from '#adapters/docker-failure';
+import { BrokenConnection } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { Secret } from '#core/secret';
 
@@ -198,6 +199,53 @@ describe('words of the classic store that no recording holds', () => {
       'manifest for edge.local/unauthorized/denied:1 not found: manifest unknown: manifest unknown';
     expect(classifyEngineFailure(text)).toBe('NotFound');
   });
+});
+
+/** As their sources and manuals have them: no engine was heard to say so here. */
+describe('the words of registries that give an error no code, or another one', () => {
+  test.each<[FailureReason, string, number?]>([
+    // Artifactory.
+    ['Unauthorized', 'Get "https://art.example/v2/": unknown: Bad Credentials'],
+    ['Unauthorized', 'Get "https://art.example/v2/": unknown: Wrong username was used'],
+    ['Unauthorized', 'Head "https://art.example/v2/app/manifests/1": unknown: Authentication is required'],
+    // Oracle's.
+    ['Unauthorized', 'Get "https://iad.ocir.example/v2/": unknown: Unauthorized'],
+    ['Unauthorized', 'Get "https://art.example/v2/": unknown: Sorry', 401],
+    ['AccessDenied', 'Get "https://art.example/v2/": unknown: Sorry', 403],
+    ['RegistryError', 'Get "https://art.example/v2/": unknown: Sorry', 500],
+    // GitLab before 15.
+    ['AccessDenied', 'Get "https://git.example/v2/": denied: access forbidden', 500],
+  ])('%s: %s', (reason, text, status) => {
+    expect(classifyEngineFailure(text, status)).toBe(reason);
+  });
+});
+
+describe('the words of Go for a link that spoils or drops what goes over it', () => {
+  test.each([
+    'failed to copy: local error: tls: bad record MAC',
+    'failed to copy: httpReadSeeker: failed open: failed to do request: remote error: tls: bad record MAC',
+    'stream error: stream ID 15; INTERNAL_ERROR; received from peer',
+    'http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug=""',
+    'Get "https://edge.local/v2/": http2: client connection lost',
+  ])('are a connection that broke: %s', (text) => {
+    const failure = toEngineFailure(text, 500);
+    expect(failure.reason).toBe('RegistryUnreachable');
+    expect(failure).toBeInstanceOf(BrokenConnection);
+  });
+
+  test('that found the TLS of the other side wrong do not blame its certificate', () => {
+    const text = 'Get "https://edge.local/v2/": local error: tls: unexpected message';
+    expect(classifyEngineFailure(text)).toBe('RegistryError');
+  });
+});
+
+test.each([
+  'Get "https://edge.local:8000/v2/": Proxy Authentication Required',
+  'unexpected status from HEAD request to http://edge.local/v2/app/manifests/1: 407 Proxy Authentication Required',
+])('a proxy of the engine that wants a login keeps it from the registry: %s', (text) => {
+  const failure = toEngineFailure(text, 500);
+  expect(failure.reason).toBe('RegistryUnreachable');
+  expect(failure).not.toBeInstanceOf(BrokenConnection);
 });
 
 describe('the message of a failure', () => {
