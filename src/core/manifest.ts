@@ -84,16 +84,7 @@ const UNKNOWN: Platform = { os: 'unknown', architecture: 'unknown' };
  * @throws AgentError `RegistryError` for what is neither, or not well formed
  */
 export function parseManifest(text: string, mediaType: string): Manifest {
-  const type = toMediaType(mediaType);
-  const kind = KINDS.get(type);
-  if (kind === undefined) {
-    const words = shown(type);
-    throw new AgentError(
-      'RegistryError',
-      `the manifest is of type ${words || 'nothing'}, which no engine of today pulls: push the image again with a current tool (docker push, az acr import)`,
-      { quoted: [words] },
-    );
-  }
+  const kind = parseKind(mediaType);
   const fields = parseObject(text, 'manifest');
   if (kind === 'index') return { kind, children: toList(fields['manifests'], 'manifests').map(toChild) };
   return {
@@ -101,6 +92,22 @@ export function parseManifest(text: string, mediaType: string): Manifest {
     config: toDescriptor(fields['config'], 'config'),
     layers: toList(fields['layers'], 'layers').map((entry) => toDescriptor(entry, 'layers')),
   };
+}
+
+/**
+ * What something is by its media type.
+ *
+ * @throws AgentError `RegistryError` where that is of no manifest that engines pull
+ */
+export function parseKind(mediaType: string): Manifest['kind'] {
+  const type = toMediaType(mediaType);
+  const kind = KINDS.get(type);
+  if (kind !== undefined) return kind;
+  const words = shown(type);
+  const what = /html/.test(type)
+    ? `what the registry served is of type ${words}, and no manifest of an image`
+    : `the manifest is of type ${words || 'nothing'}, which no engine of today pulls: push the image again with a current tool (docker push, az acr import)`;
+  throw new AgentError('RegistryError', what, { quoted: [words] });
 }
 
 /** A media type without its parameters. */

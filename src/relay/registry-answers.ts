@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { parseKind, toMediaType } from '#core/manifest';
 import { AgentError } from '#core/reason';
 import { isDigest } from '#core/reference';
 
@@ -37,13 +38,10 @@ interface Head {
 export function toManifestHead(headers: IncomingHttpHeaders): Head | undefined {
   const digest = headers['docker-content-digest'];
   const sizeBytes = Number(headers['content-length'] ?? Number.NaN);
-  const mediaType = toMediaType(headers);
+  const mediaType = toMediaType(headers['content-type'] ?? '');
   const isGood = typeof digest === 'string' && isDigest(digest) && MANIFEST_TYPES.includes(mediaType);
   return isGood && sizeBytes > 0 ? { digest, mediaType, sizeBytes } : undefined;
 }
-
-const toMediaType = (headers: IncomingHttpHeaders): string =>
-  (headers['content-type'] ?? '').replace(/;.*$/, '').trim().toLowerCase();
 
 interface Asked {
   readonly tagOrDigest: string;
@@ -60,16 +58,11 @@ interface Manifest {
 /**
  * The manifest that an answer holds.
  *
- * @throws an AgentError where it is another than its digest says, or no manifest
+ * @throws an AgentError where it is another than its digest says, or no manifest that engines pull
  */
 export function toManifest(headers: IncomingHttpHeaders, bytes: Uint8Array, asked: Asked): Manifest {
-  const mediaType = toMediaType(headers);
-  if (!MANIFEST_TYPES.includes(mediaType)) {
-    throw new AgentError(
-      'RegistryError',
-      `${asked.subject}: what the registry served is no manifest of an image`,
-    );
-  }
+  const mediaType = toMediaType(headers['content-type'] ?? '');
+  parseKind(mediaType);
   const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
   const named = headers['docker-content-digest'];
   const wanted = isDigest(asked.tagOrDigest) ? asked.tagOrDigest : (named ?? digest);

@@ -15,7 +15,7 @@ import { createCertificateAuthority, issueServerCertificate } from '#lab/certifi
 import type { Certificate } from '#lab/certificates';
 import { createRegistryLine } from '#relay/registry-line';
 import { drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
-import { BASIC, makeBytes, startAside, startSite, toDigest } from '#test/unit/relay/site';
+import { BASIC, makeBytes, PASSWORD, startAside, startSite, toDigest } from '#test/unit/relay/site';
 import type { Site } from '#test/unit/relay/site';
 
 const TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -451,6 +451,28 @@ describe('a manifest', () => {
       reason: 'DigestMismatch',
       message: `${site.address}/group/app: the registry served ${digest} and told a Docker-Content-Digest that is none`,
     });
+  });
+
+  test('of a kind that engines have given up is told by its type, and what to do about it', async () => {
+    const site = await startSite();
+    const type = 'application/vnd.docker.distribution.manifest.v1+prettyjws';
+    site.holdManifest(Buffer.from('{"schemaVersion": 1}'), `${type}; charset=utf-8`);
+    const upstream = makeUpstream(site.address);
+    for (const ask of [upstream.fetchManifest, upstream.headManifest]) {
+      expect(await failureOf(ask('group/app', '1', NEVER))).toMatchObject({
+        reason: 'RegistryError',
+        message: expect.stringMatching(
+          `is of type ${type.replace('+', '.')}, which .*push the image again`,
+        ) as string,
+      });
+    }
+  });
+
+  test('that a registry says to be of a type with its password is told without it', async () => {
+    const site = await startSite();
+    site.holdManifest(Buffer.from('{}'), `application/${PASSWORD}`);
+    const { message } = await failureOf(makeUpstream(site.address).fetchManifest('group/app', '1', NEVER));
+    expect(message).toContain('of type application/[secret],');
   });
 
   test.each([
