@@ -1,6 +1,6 @@
 import { AgentError } from '#core/reason';
 import { toNetworkFailure, toRegistryFailure } from '#relay/registry-failure';
-import type { Asked } from '#relay/registry-failure';
+import type { Asked, StatusFailure } from '#relay/registry-failure';
 import type { Answer } from '#relay/registry-line';
 import { readBody } from '#relay/request';
 
@@ -24,7 +24,7 @@ const MAX_REFUSAL_BYTES = 10_000;
  *
  * @param nowMs - since 1970
  */
-export async function toFailure({ response }: Answer, asked: Asked, nowMs: number): Promise<AgentError> {
+export async function toFailure({ response }: Answer, asked: Asked, nowMs: number): Promise<StatusFailure> {
   const body = await readBody(response, MAX_REFUSAL_BYTES).catch(() => undefined);
   const { statusCode: status = 0, headers } = response;
   const refused = {

@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { AgentError } from '#core/reason';
 import type { RegistryAccess } from '#core/registry-access';
 import { toFailure } from '#relay/answers';
+import { StatusFailure } from '#relay/registry-failure';
 import type { Answer, RegistryLine } from '#relay/registry-line';
 import { discard } from '#relay/request';
 import type { Tokens } from '#relay/tokens';
@@ -88,8 +89,10 @@ export function createInquirer({ access, line, tokens, nowMs }: InquirerOptions)
 }
 
 /** What another host says of a signed address is no word about the right to pull. */
-const toHome = (failure: AgentError, isForeign: boolean): AgentError =>
-  isForeign && failure.reason !== 'RateLimited' ? new AgentError('RegistryError', failure.message) : failure;
+const toHome = (failure: StatusFailure, isForeign: boolean): StatusFailure =>
+  isForeign && failure.reason !== 'RateLimited'
+    ? new StatusFailure('RegistryError', failure.message, failure.status)
+    : failure;
 
 const isRedirect = ({ response: { statusCode = 0 } }: Answer): boolean =>
   [301, 302, 303, 307, 308].includes(statusCode);

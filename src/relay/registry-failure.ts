@@ -19,12 +19,22 @@ export interface Refused {
   readonly body: string;
 }
 
-/** A failure after which the registry wants to be left alone for a while. */
-export class BusyRegistry extends AgentError {
+/** An answer with a status that was not wanted. */
+export class StatusFailure extends AgentError {
+  readonly status: number;
+
+  constructor(reason: FailureReason, message: string, status: number) {
+    super(reason, message);
+    this.status = status;
+  }
+}
+
+/** One after which the registry wants to be left alone for a while. */
+export class BusyRegistry extends StatusFailure {
   readonly retryAfterMs: number;
 
-  constructor(reason: FailureReason, message: string, retryAfterMs: number) {
-    super(reason, message);
+  constructor(failure: StatusFailure, retryAfterMs: number) {
+    super(failure.reason, failure.message, failure.status);
     this.retryAfterMs = retryAfterMs;
   }
 }
@@ -43,14 +53,15 @@ const STATUS_REASONS: Readonly<Record<number, FailureReason>> = {
  *
  * @param nowMs - since 1970
  */
-export function toRegistryFailure(refused: Refused, asked: Asked, nowMs: number): AgentError {
+export function toRegistryFailure(refused: Refused, asked: Asked, nowMs: number): StatusFailure {
   const { status, contentType, retryAfter } = refused;
   const isForeign = /html/i.test(contentType) && status !== 429;
   const reason = isForeign ? 'RegistryError' : (STATUS_REASONS[status] ?? 'RegistryError');
   const words = isForeign ? '' : toWords(refused.body, asked);
   const message = `${asked.subject}: the registry answered ${status}${words === '' ? '' : ` (${words})`}`;
+  const failure = new StatusFailure(reason, message, status);
   const delayMs = parseRetryAfter(retryAfter, nowMs);
-  return delayMs === undefined ? new AgentError(reason, message) : new BusyRegistry(reason, message, delayMs);
+  return delayMs === undefined ? failure : new BusyRegistry(failure, delayMs);
 }
 
 /** A `Retry-After` header, seconds or a date, as a delay of at least 0; undefined where it is neither. */

@@ -8,7 +8,7 @@ import { findHost } from '#relay/addresses';
 import { readWanted, withinTime } from '#relay/answers';
 import { createInquirer } from '#relay/inquirer';
 import { ACCEPT, isRegistry, toManifest, toManifestHead, toPlace } from '#relay/registry-answers';
-import { toNetworkFailure } from '#relay/registry-failure';
+import { StatusFailure, toNetworkFailure } from '#relay/registry-failure';
 import { createRegistryLine } from '#relay/registry-line';
 import { discard } from '#relay/request';
 import { createTokens } from '#relay/tokens';
@@ -144,18 +144,30 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     fetchManifest,
     async openBlob({ repository, digest, fromByte, lengthBytes }, signal) {
       const path = `/v2/${repository}/blobs/${digest}`;
+      const open = async (part: { readonly range?: string }): Promise<BlobAnswer | undefined> => {
+        const headers = { accept: '*/*', 'accept-encoding': 'identity', ...part };
+        const { response } = await told(inquirer.ask({ method: 'GET', path, repository, headers }, signal));
+        const place = toPlace(response, part.range === undefined ? 0 : fromByte);
+        if (place !== undefined) return { ...place, body: toBody(response, address, signal) };
+        await discard(response);
+        return undefined;
+      };
       const last = lengthBytes === undefined ? '' : fromByte + lengthBytes - 1;
-      const range = fromByte === 0 && last === '' ? {} : { range: `bytes=${fromByte}-${last}` };
-      const headers = { accept: '*/*', 'accept-encoding': 'identity', ...range };
-      const asked = inquirer.ask({ method: 'GET', path, repository, headers }, signal);
-      const answer = await told(asked).catch(toBlobFailure);
-      const place = toPlace(answer.response, fromByte);
-      if (place !== undefined) return { ...place, body: toBody(answer.response, address, signal) };
-      await discard(answer.response);
+      const isPart = fromByte !== 0 || last !== '';
+      // Whoever gives no part, or another one, may give the whole: that serves as where no Range is known.
+      const takesWhole = isPart && lengthBytes === undefined;
+      const opened = await open(isPart ? { range: `bytes=${fromByte}-${last}` } : {}).catch(
+        (error: unknown) => (takesWhole && isStatus(error, 416) ? undefined : toBlobFailure(error)),
+      );
+      const found = opened ?? (takesWhole ? await open({}).catch(toBlobFailure) : undefined);
+      if (found !== undefined) return found;
       throw new AgentError('RegistryError', `${address}: another part of the blob than was asked for`);
     },
   };
 }
+
+const isStatus = (error: unknown, status: number): boolean =>
+  error instanceof StatusFailure && error.status === status;
 
 const toManifestPath = (repository: string, tagOrDigest: string): string =>
   `/v2/${repository}/manifests/${tagOrDigest}`;

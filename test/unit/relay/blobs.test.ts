@@ -75,6 +75,13 @@ describe('a blob', () => {
     expect(site.servedBytes).toBeLessThanOrEqual(5_000_000);
   });
 
+  test('comes though the registry gives no part of it in words that can be told', async () => {
+    const site = await startSite();
+    const cuts = [1_000_000];
+    Object.assign(site.faults, { oddRange: 'untold', cutAfterBytes: () => cuts.shift() ?? Infinity });
+    expect((await drain(makeBlobs().read(toRead(site, BLOB)))).equals(BLOB)).toBe(true);
+  });
+
   test.each([500, 502, 503, 429, 408])('goes on after %i', async (status) => {
     const site = await startSite();
     site.faults.statuses = [status, status];

@@ -16,6 +16,8 @@ export interface SiteFaults {
   /** Each answer for a blob stops after so many bytes, and the connection stays. */
   hangAfterBytes: number;
   ignoresRange: boolean;
+  /** How parts are answered for that do not begin at 0: without saying which, as another one, or not at all. */
+  oddRange: 'untold' | 'another' | 'refused' | undefined;
   /** Statuses of the next answers for manifests and blobs, one each. */
   statuses: number[];
   retryAfter: string | undefined;
@@ -113,6 +115,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     cutAfterBytes: Infinity,
     hangAfterBytes: Infinity,
     ignoresRange: false,
+    oddRange: undefined,
     statuses: [],
     retryAfter: undefined,
     contentType: 'application/json',
@@ -195,6 +198,12 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     json(response, status, status === 200 ? { access_token: token, expires_in: expiresIn } : {});
   };
 
+  /** Where a part is said to begin; Infinity: beyond the end. */
+  const toTold = (from: number): number | undefined => {
+    if (from === 0 || faults.oddRange === undefined) return from;
+    return { untold: undefined, another: 0, refused: Infinity }[faults.oddRange];
+  };
+
   const answerBlob = (response: ServerResponse, blob: Buffer, range: string | undefined): void => {
     const [, first = 0, last = ''] = (!faults.ignoresRange && /^bytes=(\d+)-(\d*)$/.exec(range ?? '')) || [];
     const from = Number(first);
@@ -202,8 +211,10 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     const corrupt = faults.corruptByte - from;
     if (corrupt >= 0 && corrupt < bytes.length) bytes[corrupt] = (bytes[corrupt] ?? 0) ^ 1;
     const isPart = range !== undefined && !faults.ignoresRange;
-    if (isPart)
-      response.setHeader('content-range', `bytes ${from}-${from + bytes.length - 1}/${blob.length}`);
+    const told = isPart ? toTold(from) : undefined;
+    if (told === Infinity) return void json(response, 416, {});
+    if (told !== undefined)
+      response.setHeader('content-range', `bytes ${told}-${told + bytes.length - 1}/${blob.length}`);
     response.writeHead(isPart ? 206 : 200, { 'content-length': bytes.length });
     const cut = typeof faults.cutAfterBytes === 'number' ? faults.cutAfterBytes : faults.cutAfterBytes();
     const end = Math.min(cut, faults.hangAfterBytes, bytes.length);

@@ -547,17 +547,49 @@ describe('a blob', () => {
     expect((await drain(answer.body)).equals(BLOB)).toBe(true);
   });
 
-  test('that another part comes of than was asked for is refused', async () => {
+  test('that another part of comes than the few bytes that were asked for is refused, and its connection ended', async () => {
     const { address, openConnections } = await startOdd((_, response) => {
       response.writeHead(206, { 'content-range': 'bytes 0-99/200', 'content-length': 1_000_000 });
       response.write('bytes');
     });
-    const question = { repository: 'group/app', digest: toDigest(BLOB), fromByte: 7 };
+    const question = { repository: 'group/app', digest: toDigest(BLOB), fromByte: 7, lengthBytes: 4 };
     expect(await failureOf(makeUpstream(address).openBlob(question, NEVER))).toMatchObject({
       reason: 'RegistryError',
       message: `${address}: another part of the blob than was asked for`,
     });
     await expect.poll(openConnections).toBe(0);
+  });
+
+  test.each(['untold', 'another', 'refused'] as const)(
+    'begins at its start where the registry answers oddly for a part: %s',
+    async (oddRange) => {
+      const site = await startSite();
+      site.faults.oddRange = oddRange;
+      const upstream = makeUpstream(site.address);
+      const answer = await upstream.openBlob(blobOf(site, 150_000), NEVER);
+      expect(answer).toMatchObject({ fromByte: 0, totalBytes: 200_000 });
+      expect((await drain(answer.body)).equals(BLOB)).toBe(true);
+      expect(site.requests.map(({ range }) => range)).toEqual(['bytes=150000-', undefined]);
+    },
+  );
+
+  test('is not asked for whole where a few bytes were asked for, whatever the registry answers', async () => {
+    const site = await startSite();
+    site.faults.oddRange = 'untold';
+    const question = { ...blobOf(site, 150_000), lengthBytes: 4 };
+    const failure = await failureOf(makeUpstream(site.address).openBlob(question, NEVER));
+    expect(failure).toMatchObject({ reason: 'RegistryError' });
+    expect(site.requests).toHaveLength(1);
+  });
+
+  test('that another host answers oddly for in part is asked of it whole', async () => {
+    const store = await startSite();
+    const site = await startSite();
+    site.faults.blobsAt = store.origin;
+    store.faults.oddRange = 'refused';
+    store.holdBlob(BLOB);
+    const answer = await makeUpstream(site.address).openBlob(blobOf(site, 150_000), NEVER);
+    expect((await drain(answer.body)).equals(BLOB)).toBe(true);
   });
 
   test.each([301, 302, 303, 307, 308])(
