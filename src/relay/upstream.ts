@@ -8,7 +8,7 @@ import { findHost } from '#relay/addresses';
 import { readWanted, withinTime } from '#relay/answers';
 import { createInquirer } from '#relay/inquirer';
 import { ACCEPT, isRegistry, toManifest, toManifestHead, toPlace } from '#relay/registry-answers';
-import { StatusFailure, toNetworkFailure } from '#relay/registry-failure';
+import { BusyRegistry, StatusFailure, toNetworkFailure } from '#relay/registry-failure';
 import { createRegistryLine } from '#relay/registry-line';
 import { discard } from '#relay/request';
 import { createTokens } from '#relay/tokens';
@@ -21,7 +21,7 @@ export interface Upstream {
   login(signal: AbortSignal): Promise<void>;
   /** Whether plain HTTP is what the registry speaks; undefined before its first answer. */
   readonly isPlainHttp: boolean | undefined;
-  /** What a tag or digest stands for, without the manifest itself. */
+  /** What a tag or digest stands for: by HEAD, and by GET where that says too little or is refused. */
   headManifest(repository: string, tagOrDigest: string, signal: AbortSignal): Promise<ManifestHead>;
   /** At most 4 MiB, verified: by the digest that was asked for, or that the registry names. */
   fetchManifest(repository: string, tagOrDigest: string, signal: AbortSignal): Promise<ServedManifest>;
@@ -133,11 +133,15 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     },
     async headManifest(repository, tagOrDigest, signal) {
       const path = toManifestPath(repository, tagOrDigest);
-      const asked = inquirer.ask({ method: 'HEAD', path, repository, headers: ACCEPT }, signal);
-      const { response } = await told(asked);
-      await discard(response);
-      const head = toManifestHead(response.headers);
-      if (head !== undefined && (!isDigest(tagOrDigest) || head.digest === tagOrDigest)) return head;
+      const asked = told(inquirer.ask({ method: 'HEAD', path, repository, headers: ACCEPT }, signal));
+      const answer = await asked.catch((error: unknown) => {
+        if (!isOfHead(error)) throw error;
+      });
+      if (answer !== undefined) {
+        await discard(answer.response);
+        const head = toManifestHead(answer.response.headers);
+        if (head !== undefined && (!isDigest(tagOrDigest) || head.digest === tagOrDigest)) return head;
+      }
       const { bytes, ...found } = await fetchManifest(repository, tagOrDigest, signal);
       return { ...found, sizeBytes: bytes.length };
     },
@@ -165,6 +169,15 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     },
   };
 }
+
+/**
+ * Whether a failure may be of HEAD alone, which some registries and proxies do not know: GET shows it, and what the
+ * registry has to say. One in distress is not asked again.
+ */
+const isOfHead = (error: unknown): boolean =>
+  error instanceof StatusFailure &&
+  !(error instanceof BusyRegistry) &&
+  ((error.status >= 400 && error.status < 500 && error.status !== 429) || error.status === 501);
 
 const isStatus = (error: unknown, status: number): boolean =>
   error instanceof StatusFailure && error.status === status;

@@ -20,6 +20,8 @@ export interface SiteFaults {
   oddRange: 'untold' | 'another' | 'refused' | undefined;
   /** Statuses of the next answers for manifests and blobs, one each. */
   statuses: number[];
+  /** Status of every answer to HEAD. */
+  headStatus: number | undefined;
   retryAfter: string | undefined;
   contentType: string;
   /** What those answers say. */
@@ -117,6 +119,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     ignoresRange: false,
     oddRange: undefined,
     statuses: [],
+    headStatus: undefined,
     retryAfter: undefined,
     contentType: 'application/json',
     words: 'fault',
@@ -143,7 +146,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (faults.auth === 'bearer' && url.startsWith(faults.tokenPath)) return answerToken(response);
     if (!isWelcome(authorization)) return refuse(request, response);
     if (url === '/v2/') return void json(response, 200, {});
-    const status = faults.statuses.shift();
+    const status = (method === 'HEAD' ? faults.headStatus : undefined) ?? faults.statuses.shift();
     if (status !== undefined)
       return void json(response, status, { errors: [{ code: 'NO', message: faults.words }] });
     const name = decodeURIComponent(url.slice(url.lastIndexOf('/') + 1));

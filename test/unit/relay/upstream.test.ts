@@ -14,6 +14,7 @@ import { Secret } from '#core/secret';
 import { createCertificateAuthority, issueServerCertificate } from '#lab/certificates';
 import type { Certificate } from '#lab/certificates';
 import { createRegistryLine } from '#relay/registry-line';
+import { startStubRegistry } from '#test/unit/adapters/stub-registry';
 import { drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
 import { BASIC, makeBytes, PASSWORD, startAside, startSite, toDigest } from '#test/unit/relay/site';
 import type { Site } from '#test/unit/relay/site';
@@ -485,6 +486,59 @@ describe('a manifest', () => {
     expect(failure).toMatchObject({ reason: 'RegistryError' });
   });
 
+  test.each([400, 403, 404, 405, 501])(
+    'that HEAD is answered for with %i is asked for by GET',
+    async (status) => {
+      const site = await startSite({ auth: 'bearer' });
+      const digest = site.holdManifest(MANIFEST, TYPE);
+      site.faults.headStatus = status;
+      const head = { digest, mediaType: TYPE, sizeBytes: MANIFEST.length };
+      expect(await makeUpstream(site.address).headManifest('group/app', '1', NEVER)).toEqual(head);
+      const asked = urlsOf(site).filter((line) => line.includes('/manifests/'));
+      // The first of all is for the login.
+      expect(asked.slice(-2)).toEqual(['HEAD /v2/group/app/manifests/1', 'GET /v2/group/app/manifests/1']);
+    },
+  );
+
+  test('that another host has no HEAD for is asked for by GET', async () => {
+    const store = await startSite();
+    const digest = store.holdManifest(MANIFEST, TYPE);
+    store.faults.headStatus = 403;
+    const { address } = await startStubRegistry(({ url }, response) =>
+      response.writeHead(307, { location: `${store.origin}${url}` }).end(),
+    );
+    expect(await makeUpstream(address).headManifest('group/app', '1', NEVER)).toMatchObject({ digest });
+  });
+
+  test('that is refused to HEAD and GET is told in the registry’s own words', async () => {
+    const site = await startSite();
+    site.faults.headStatus = 403;
+    site.faults.statuses = [403];
+    const failure = await failureOf(makeUpstream(site.address).headManifest('group/app', '1', NEVER));
+    expect(failure.message).toContain('403 (NO: fault)');
+  });
+
+  test.each([
+    [429, undefined],
+    [500, undefined],
+    [502, undefined],
+    [503, undefined],
+    [404, '60'],
+  ])('is not asked for by GET of a registry that is busy: %i', async (status, retryAfter) => {
+    const site = await startSite();
+    site.holdManifest(MANIFEST, TYPE);
+    Object.assign(site.faults, { headStatus: status, retryAfter });
+    await failureOf(makeUpstream(site.address).headManifest('group/app', '1', NEVER));
+    expect(site.requests).toHaveLength(1);
+  });
+
+  test('is not asked for by GET where the token is refused', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.faults.isScopeMissing = true;
+    await failureOf(makeUpstream(site.address).headManifest('group/app', '1', NEVER));
+    expect(urlsOf(site).filter((line) => line.startsWith('GET /v2/group'))).toEqual([]);
+  });
+
   test.each([
     [403, 'AccessDenied'],
     [404, 'NotFound'],
@@ -492,7 +546,7 @@ describe('a manifest', () => {
     [502, 'RegistryError'],
   ])('that is answered with %i fails as %s', async (status, reason) => {
     const site = await startSite();
-    site.faults.statuses = [status, status];
+    site.faults.statuses = [status, status, status];
     const upstream = makeUpstream(site.address);
     expect(await failureOf(upstream.fetchManifest('group/app', '1', NEVER))).toMatchObject({ reason });
     expect(await failureOf(upstream.headManifest('group/app', '1', NEVER))).toMatchObject({ reason });
