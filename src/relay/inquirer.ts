@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { AgentError } from '#core/reason';
 import type { RegistryAccess } from '#core/registry-access';
-import { toFailure } from '#relay/answers';
+import { readWords, toFailure } from '#relay/answers';
 import { StatusFailure } from '#relay/registry-failure';
 import type { Answer, RegistryLine } from '#relay/registry-line';
 import { discard } from '#relay/request';
@@ -32,8 +32,8 @@ interface InquirerOptions {
 }
 
 const MAX_REDIRECTS = 5;
-/** Without a token or with an old one, and with a new one. */
-const MAX_REFUSALS = 2;
+/** With a token of before, without any, and with a new one; and once more where others ask for theirs meanwhile. */
+const MAX_REFUSALS = 4;
 
 export function createInquirer({ access, line, tokens, nowMs }: InquirerOptions): Inquirer {
   const { address, credential } = access;
@@ -63,7 +63,8 @@ export function createInquirer({ access, line, tokens, nowMs }: InquirerOptions)
     async ask(inquiry, signal) {
       const { method, path, repository } = inquiry;
       for (let refusals = 0; ;) {
-        const authorization = await tokens.authorize(repository, signal);
+        const sent = await tokens.authorize(repository, signal);
+        const authorization = sent?.header;
         const first = await line.ask(path, { method, headers: toHeaders(inquiry, authorization) }, signal);
         const answer = await follow(first, inquiry, authorization, signal);
         const { statusCode: status = 0 } = answer.response;
@@ -77,11 +78,11 @@ export function createInquirer({ access, line, tokens, nowMs }: InquirerOptions)
           const failure = await toFailure(answer, { subject, credential, authorization }, nowMs());
           throw toHome(failure, isForeign);
         }
-        await discard(answer.response);
+        const words = await readWords(answer, { subject, credential, authorization });
         refusals += 1;
-        tokens.learn(answer, repository, authorization);
+        tokens.learn(answer, repository, { sent, words });
         if (refusals === MAX_REFUSALS) {
-          throw new AgentError('Unauthorized', `${subject}: the registry refused its own token`);
+          throw new AgentError('Unauthorized', `${subject}: the registry refuses each login anew${words}`);
         }
       }
     },

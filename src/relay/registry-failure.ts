@@ -73,8 +73,8 @@ function parseRetryAfter(header: string | undefined, nowMs: number): number | un
 
 const MAX_WORDS = 200;
 
-/** The registry's own first error, on one line, without what it repeats of the login. */
-function toWords(body: string, { credential, authorization }: Asked): string {
+/** The registry's own first error, on one line, without what it repeats of the login; empty where it says none. */
+export function toWords(body: string, { credential, authorization }: Asked): string {
   try {
     const { errors } = Object(JSON.parse(body)) as { errors?: unknown };
     const { code, message } = Object(Array.isArray(errors) ? errors[0] : undefined) as Record<

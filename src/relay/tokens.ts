@@ -1,5 +1,7 @@
 import type { Clock } from '#agent/ports';
+import type { Credential } from '#core/desired-state';
 import { AgentError } from '#core/reason';
+import type { FailureReason } from '#core/reason';
 import type { RegistryAccess } from '#core/registry-access';
 import { parseChallenge, parseToken, toBasic, toTokenUrl } from '#core/registry-auth';
 import type { Challenge, IssuedToken } from '#core/registry-auth';
@@ -13,16 +15,29 @@ export interface Tokens {
    * The `Authorization` for one repository, or for the registry where there is none; undefined while it never asked for
    * any. Rejects with an `AgentError`.
    */
-  authorize(repository: string | undefined, signal: AbortSignal): Promise<string | undefined>;
+  authorize(repository: string | undefined, signal: AbortSignal): Promise<Authorization | undefined>;
   /**
    * Learns from a 401. What was sent is not sent again.
    *
-   * @param sent - undefined where nothing was
    * @throws an AgentError where nothing helps
    */
-  learn(answer: Answer, repository: string | undefined, sent: string | undefined): void;
+  learn(answer: Answer, repository: string | undefined, refusal: Refusal): void;
   /** A repository's token is not used again. */
   forget(repository: string | undefined): void;
+}
+
+export interface Authorization {
+  readonly header: string;
+  /** Whether it is a token that was had for this question: it is not for its age that the registry refuses it. */
+  readonly isFresh: boolean;
+}
+
+/** A 401. */
+interface Refusal {
+  /** Undefined where nothing was. */
+  readonly sent: Authorization | undefined;
+  /** What the registry says, without the login that it may repeat, in parentheses; empty where it says nothing. */
+  readonly words: string;
 }
 
 /** What {@link createTokens} takes. */
@@ -130,32 +145,69 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
     async authorize(repository, signal) {
       signal.throwIfAborted();
       if (challenge === undefined) return undefined;
-      if (challenge.value.kind === 'basic') return credential === undefined ? undefined : toBasic(credential);
-      const token = await untilAborted(holdToken(repository).token, signal);
-      return `Bearer ${token.reveal()}`;
+      if (challenge.value.kind === 'basic') {
+        return credential === undefined ? undefined : { header: toBasic(credential), isFresh: false };
+      }
+      const known = holdToken(repository);
+      const isFresh = known.goodUntilMs === Infinity;
+      const token = await untilAborted(known.token, signal);
+      return { header: `Bearer ${token.reveal()}`, isFresh };
     },
     forget: (repository) => void held.delete(repository ?? ''),
-    learn({ url, response }, repository, sent) {
+    learn({ url, response }, repository, { sent, words }) {
       const asked = parseChallenge(response.headers['www-authenticate'] ?? '');
       const subject = repository === undefined ? address : `${address}/${repository}`;
-      if (asked === undefined) {
-        throw new AgentError(
-          'Unauthorized',
-          `${subject}: the registry refused, and asks for no login it knows`,
-        );
-      }
-      if (sent !== undefined && asked.kind === 'bearer' && asked.error === 'insufficient_scope') {
+      const toError = (reason: FailureReason, what: string): AgentError =>
+        new AgentError(reason, `${subject}: the ${what}${words}`);
+      if (sent?.header.startsWith('Bearer ') === true) {
         held.delete(repository ?? '');
-        throw new AgentError('AccessDenied', `${subject}: the token does not give the right to pull`);
+        const { isFresh } = sent;
+        const refusal = toTokenRefusal({ asked, repository, isFresh, former: challenge?.value }, credential);
+        // Harbor asks whoever sends a token for the password, whatever is wrong. Whoever sends nothing is told what helps.
+        challenge = asked?.kind === 'bearer' ? { value: asked, origin: url.origin } : undefined;
+        if (refusal !== undefined) throw toError(...refusal);
+        return;
       }
-      if (asked.kind === 'basic' && (credential === undefined || sent?.startsWith('Basic ') === true)) {
-        const why = credential === undefined ? 'asks for a user name and password' : 'refused the password';
-        throw new AgentError('Unauthorized', `${subject}: the registry ${why}`);
+      if (asked === undefined)
+        throw toError('Unauthorized', 'registry refused, and asks for no login it knows');
+      if (asked.kind === 'basic' && (credential === undefined || sent !== undefined)) {
+        const why = credential === undefined ? ASKS_FOR_PASSWORD : 'refused the password';
+        throw toError('Unauthorized', `registry ${why}`);
       }
       challenge = { value: asked, origin: url.origin };
-      if (sent !== undefined) held.delete(repository ?? '');
     },
   };
+}
+
+const ASKS_FOR_PASSWORD = 'asks for a user name and password';
+
+/** A token that was refused. */
+interface RefusedToken {
+  readonly asked: Challenge | undefined;
+  readonly repository: string | undefined;
+  readonly isFresh: boolean;
+  /** What the registry asked for before. */
+  readonly former: Challenge | undefined;
+}
+
+/** Why a token is refused; undefined where another one, or another login, may be good enough. */
+function toTokenRefusal(
+  { asked, repository, isFresh, former }: RefusedToken,
+  credential: Credential | undefined,
+): readonly [FailureReason, string] | undefined {
+  const error = asked?.kind === 'bearer' ? asked.error : undefined;
+  const denied = ['AccessDenied', 'token does not give the right to pull'] as const;
+  if (error === 'insufficient_scope') return denied;
+  const isElsewhere =
+    asked?.kind === 'bearer' &&
+    (former?.kind !== 'bearer' || former.realm !== asked.realm || former.service !== asked.service);
+  if (!isFresh || isElsewhere) return undefined;
+  if (asked?.kind === 'basic' && credential === undefined) {
+    return ['Unauthorized', `registry ${ASKS_FOR_PASSWORD}`];
+  }
+  // A login asks for no right; and whoever has no password may get it by one.
+  const isForRight = repository !== undefined && credential !== undefined && error !== 'invalid_token';
+  return isForRight ? denied : ['Unauthorized', 'registry refused its own token'];
 }
 
 /** Rejects when the signal aborts; the work goes on for whoever else waits for it. */

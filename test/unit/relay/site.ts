@@ -42,6 +42,10 @@ export interface SiteFaults {
   isTokenCut: boolean;
   expiresIn: number | undefined;
   isScopeMissing: boolean;
+  /** The repository that no login gives the right to. */
+  denied: string | undefined;
+  /** What whoever sends a login that is refused is asked for, in the place of a login that helps. */
+  toldToSenders: string | undefined;
   /** What manifests are said to be instead of their digest. */
   toldDigest: string | undefined;
   /** Manifests come without the headers that tell their digest and length. */
@@ -133,6 +137,8 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     isTokenCut: false,
     expiresIn: undefined,
     isScopeMissing: false,
+    denied: undefined,
+    toldToSenders: undefined,
     toldDigest: undefined,
     tellsNoDigest: false,
     repeatsLogin: false,
@@ -144,7 +150,8 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     const { authorization, range } = headers;
     site.requests.push({ method, url, host: headers.host, authorization, range });
     if (faults.auth === 'bearer' && url.startsWith(faults.tokenPath)) return answerToken(response);
-    if (!isWelcome(authorization)) return refuse(request, response);
+    const isDenied = url.startsWith(`/v2/${faults.denied}/`);
+    if (isDenied || !isWelcome(authorization)) return refuse(request, response);
     if (url === '/v2/') return void json(response, 200, {});
     const status = (method === 'HEAD' ? faults.headStatus : undefined) ?? faults.statuses.shift();
     if (status !== undefined)
@@ -185,7 +192,8 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     const realm = faults.realm ?? `${site.origin}${faults.tokenPath}`;
     const challenge =
       faults.auth === 'basic' ? 'Basic realm="site"' : `Bearer realm="${realm}",service="site"${error}`;
-    response.setHeader('www-authenticate', challenge);
+    const isSender = request.headers.authorization !== undefined;
+    response.setHeader('www-authenticate', (isSender ? faults.toldToSenders : undefined) ?? challenge);
     json(response, 401, { errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] });
   };
 

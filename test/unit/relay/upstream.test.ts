@@ -15,7 +15,7 @@ import { createCertificateAuthority, issueServerCertificate } from '#lab/certifi
 import type { Certificate } from '#lab/certificates';
 import { createRegistryLine } from '#relay/registry-line';
 import { startStubRegistry } from '#test/unit/adapters/stub-registry';
-import { drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
+import { credential, drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
 import { BASIC, makeBytes, PASSWORD, startAside, startSite, toDigest } from '#test/unit/relay/site';
 import type { Site } from '#test/unit/relay/site';
 
@@ -389,6 +389,115 @@ describe('a token', () => {
     expect(await first).toMatchObject({ message: 'cancelled' });
     expect((await drain((await second).body)).equals(BLOB)).toBe(true);
   });
+});
+
+/** As Harbor does, whatever was sent: a challenge for a password, or none where it knows no such project. */
+describe('a registry that asks whoever sends a token for something else', () => {
+  const WORDS = '(UNAUTHORIZED: authentication required)';
+  const passwordsOf = ({ requests }: Site): string[] =>
+    requests.flatMap(({ url, authorization }) =>
+      authorization === BASIC && !url.startsWith('/token') ? [url] : [],
+    );
+  async function startHarbor(toldToSenders = 'Basic realm="harbor"'): Promise<Site> {
+    const site = await startSite({ auth: 'bearer' });
+    Object.assign(site.faults, { toldToSenders, denied: 'secret/app' });
+    site.holdManifest(MANIFEST, TYPE);
+    return site;
+  }
+
+  test.each(['Basic realm="harbor"', ''])(
+    'refuses the right to one repository in its own words: %j',
+    async (toldToSenders) => {
+      const site = await startHarbor(toldToSenders);
+      const upstream = makeUpstream(site.address);
+      await upstream.login(NEVER);
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        expect(await failureOf(upstream.fetchManifest('secret/app', '1', NEVER))).toMatchObject({
+          reason: 'AccessDenied',
+          message: `${site.address}/secret/app: the token does not give the right to pull ${WORDS}`,
+        });
+      }
+      await expect(upstream.fetchManifest('group/app', '1', NEVER)).resolves.toBeDefined();
+      expect(passwordsOf(site)).toEqual([]);
+      site.faults.denied = undefined;
+      await expect(upstream.fetchManifest('secret/app', '1', NEVER)).resolves.toBeDefined();
+    },
+  );
+
+  test.each(['a password', 'none'])('is asked for another token where one has ended: %s', async (login) => {
+    const site = await startHarbor();
+    const { address } = site;
+    const access = { address, credential: login === 'none' ? undefined : credential };
+    const upstream = makeUpstream(address, { access });
+    await upstream.fetchManifest('group/app', '1', NEVER);
+    site.tokens.clear();
+    await expect(upstream.fetchManifest('group/app', '1', NEVER)).resolves.toBeDefined();
+    expect(passwordsOf(site)).toEqual([]);
+  });
+
+  test('keeps the tokens of other repositories good', async () => {
+    const site = await startHarbor();
+    const upstream = makeUpstream(site.address);
+    await upstream.fetchManifest('group/app', '1', NEVER);
+    await failureOf(upstream.fetchManifest('secret/app', '1', NEVER));
+    await upstream.fetchManifest('group/app', '1', NEVER);
+    const tokens = site.requests.filter(({ url }) => url.includes('scope=repository%3Agroup'));
+    expect(tokens).toHaveLength(1);
+  });
+
+  test('wants a user name and password of whoever has none', async () => {
+    const site = await startHarbor();
+    const access = { address: site.address, credential: undefined };
+    const asked = makeUpstream(site.address, { access }).fetchManifest('secret/app', '1', NEVER);
+    expect(await failureOf(asked)).toMatchObject({
+      reason: 'Unauthorized',
+      message: `${site.address}/secret/app: the registry asks for a user name and password ${WORDS}`,
+    });
+  });
+});
+
+test('a refusal that asks for no login is told in the registry’s own words', async () => {
+  const { address } = await startStubRegistry((_, response) => {
+    response.writeHead(401, { 'content-type': 'application/json', 'www-authenticate': '' });
+    response.end('{"errors": [{"code": "UNAUTHORIZED", "message": "project plnt not found"}]}');
+  });
+  expect(await failureOf(makeUpstream(address).fetchManifest('plnt/app', '1', NEVER))).toMatchObject({
+    reason: 'Unauthorized',
+    message: `${address}/plnt/app: the registry refused, and asks for no login it knows (UNAUTHORIZED: project plnt not found)`,
+  });
+});
+
+test('a refusal whose words never end holds nobody up', async () => {
+  const { address } = await startStubRegistry((_, response) => {
+    response.writeHead(401, { 'content-type': 'application/json' }).write('{"errors": ');
+  });
+  expect(await failureOf(makeUpstream(address).fetchManifest('app', '1', NEVER))).toMatchObject({
+    reason: 'Unauthorized',
+  });
+});
+
+test('a token that the registry itself calls invalid says nothing of the right to pull', async () => {
+  const site = await startSite({ auth: 'bearer' });
+  const invalid = `Bearer realm="${site.origin}/token",service="site",error="invalid_token"`;
+  Object.assign(site.faults, { denied: 'app', toldToSenders: invalid });
+  const failure = await failureOf(makeUpstream(site.address).fetchManifest('app', '1', NEVER));
+  expect(failure).toMatchObject({ reason: 'Unauthorized' });
+  expect(failure.message).toContain('refused its own token (UNAUTHORIZED: ');
+});
+
+test('tokens that are had elsewhere by now are asked for there at once', async () => {
+  const site = await startSite({ auth: 'bearer' });
+  site.holdManifest(MANIFEST, TYPE);
+  const former = await startSite({ auth: 'bearer' });
+  site.faults.realm = `${former.origin}/token`;
+  const access = { address: site.address, credential: undefined };
+  const upstream = makeUpstream(site.address, { access });
+  site.tokens.add('token-1');
+  await upstream.fetchManifest('a', '1', NEVER);
+  // The former place still gives some.
+  site.tokens.clear();
+  site.faults.realm = undefined;
+  await expect(upstream.fetchManifest('b', '1', NEVER)).resolves.toBeDefined();
 });
 
 describe('a manifest', () => {
