@@ -710,7 +710,7 @@ describe('a blob', () => {
     expect((await drain(answer.body)).equals(BLOB)).toBe(true);
   });
 
-  test('that another part of comes than the few bytes that were asked for is refused, and its connection ended', async () => {
+  test('of which another part comes than the few bytes that were asked for is refused, and its connection ended', async () => {
     const { address, openConnections } = await startOdd((_, response) => {
       response.writeHead(206, { 'content-range': 'bytes 0-99/200', 'content-length': 1_000_000 });
       response.write('bytes');
