@@ -13,6 +13,7 @@ import type { MethodOptions, MethodResult } from './edge/methods.ts';
 import { createModuleFace } from './edge/module-face.ts';
 import type { Observed, Report, Telemetry } from './edge/module-face.ts';
 import { formatDesiredTopic, SUBSCRIPTIONS } from './edge/topics.ts';
+import { createSync } from './edge/sync.ts';
 import type { TwinObject } from './edge/twin-rules.ts';
 import { createTwin } from './edge/twin.ts';
 import { createReportedWaiters } from './edge/waiters.ts';
@@ -115,10 +116,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const waiters = createReportedWaiters(twin.reported);
   const faults = createFaults(() => {
     valve.setShut(faults.blackHole);
-    if (faults.upstreamAway) return;
-    twin.synchronise();
-    waiters.look();
+    passUp();
   });
+  const passUp = createSync({ twin, faults, onSynchronised: waiters.look, signal: ending.signal });
 
   const judge = (login: Login): number => {
     if (faults.refuseConnack !== undefined) return faults.refuseConnack;
@@ -138,7 +138,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     methods,
     observed,
     publish: (topic, body) => hub.publish(topic, body),
-    onReported: waiters.look,
+    passUp,
     signal: ending.signal,
     log,
   });

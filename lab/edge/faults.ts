@@ -29,6 +29,12 @@ export interface Faults {
    * (as edgeHub pushes nothing within 120 s of the last synchronisation).
    */
   upstreamAway: boolean;
+  /**
+   * edgeHub passes reported properties up no more often than this (the real one: 5,000, its setting
+   * `ReportedPropertiesSyncFrequencySecs`), and until then gives the module a twin without them. Switched off, it passes up
+   * what waits.
+   */
+  syncDelayMs: number;
 
   /** The HTTP status of every answer to `sign`. */
   signStatus: number | undefined;
@@ -49,6 +55,7 @@ export const NO_FAULTS: Readonly<Faults> = {
   reportErrorBody: undefined,
   dropDesiredPatches: false,
   upstreamAway: false,
+  syncDelayMs: 0,
   signStatus: undefined,
   signHangs: false,
   trustBundleHangs: false,

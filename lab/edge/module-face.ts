@@ -40,7 +40,8 @@ export interface ModuleFaceOptions {
   readonly methods: MethodCalls;
   readonly observed: Observed;
   readonly publish: HubListener['publish'];
-  readonly onReported: () => void;
+  /** A reported patch was stored. */
+  readonly passUp: () => void;
   /** Ends the delays. */
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
@@ -72,9 +73,9 @@ export function createModuleFace(options: ModuleFaceOptions): (topic: string, bo
     observed.reports.push({ atMs: Date.now(), patch, jsonBytes: body.length, status });
     log(`edgeHub: report of ${body.length} bytes → ${status}${fault === undefined ? '' : ` (${fault})`}`);
     if (status === 204 && isTwinObject(patch)) {
-      twin.report(patch, faults.upstreamAway);
+      twin.report(patch);
+      options.passUp();
       if (twin.isStuck) log('IoT Hub: refuses the reported properties, which stand still');
-      options.onReported();
     }
     reply(status, requestId, faults.reportErrorBody && JSON.stringify(faults.reportErrorBody));
   }

@@ -20,13 +20,19 @@ export interface Twin {
     change: TwinObject,
   ) => { version: number; patch: TwinObject };
 
-  /** edgeHub stores a reported patch, and passes it up unless it is away from IoT Hub. */
-  readonly report: (patch: TwinObject, isUpstreamAway: boolean) => void;
-  /** edgeHub passes up what it has stored. */
-  readonly synchronise: () => void;
+  /** edgeHub stores a reported patch. */
+  readonly report: (patch: TwinObject) => void;
+  /**
+   * edgeHub passes up what it has stored.
+   * @returns whether there was anything
+   */
+  readonly synchronise: () => boolean;
   /** edgeHub saw a desired change pass by. */
   readonly storeDesired: () => void;
-  /** The twin that edgeHub gives to the module; empty, without any `$version`, where it has none. */
+  /**
+   * The twin that edgeHub gives to the module: IoT Hub's, without what is stored and was not passed up; else its own copy.
+   * Empty, without any `$version`, where it has none.
+   */
   readonly fetch: (isUpstreamAway: boolean) => TwinObject;
 }
 
@@ -37,7 +43,10 @@ export function createTwin(): Twin {
   let reported: TwinObject = {};
   let reportedVersion = 1;
   let storedDesired: TwinObject | undefined;
+  /** edgeHub's copy: what it fetched last, and the patches since. */
   let storedReported: TwinObject = {};
+  /** The patches that were not passed up, as one. */
+  let pending: TwinObject | undefined;
   let isStuck = false;
 
   const twin: Twin = {
@@ -55,17 +64,20 @@ export function createTwin(): Twin {
       desiredVersion += 1;
       return { version: desiredVersion, patch: { ...patch, $version: desiredVersion } };
     },
-    report(patch, isUpstreamAway) {
+    report(patch) {
       storedReported = mergePatch(storedReported, patch);
-      if (!isUpstreamAway) twin.synchronise();
+      pending = joinPatches(pending ?? {}, patch);
     },
     synchronise() {
-      if (storedReported === reported) return;
-      // edgeHub retries all that was refused together with each later patch, which comes to sending the whole.
-      isStuck = findSectionFault(storedReported) !== undefined;
-      if (isStuck) return;
-      reported = storedReported;
+      if (pending === undefined) return false;
+      // edgeHub retries all that was refused together with each later patch.
+      const next = mergePatch(reported, pending);
+      isStuck = findSectionFault(next) !== undefined;
+      if (isStuck) return true;
+      reported = next;
       reportedVersion += 1;
+      pending = undefined;
+      return true;
     },
     storeDesired() {
       storedDesired = twin.desired();
@@ -73,6 +85,7 @@ export function createTwin(): Twin {
     fetch(isUpstreamAway) {
       if (!isUpstreamAway) {
         twin.storeDesired();
+        storedReported = reported;
         return { desired: twin.desired(), reported: twin.reported() };
       }
       if (storedDesired === undefined) return { desired: {}, reported: {} };
@@ -80,6 +93,19 @@ export function createTwin(): Twin {
     },
   };
   return twin;
+}
+
+/**
+ * As edgeHub joins what it has not passed up: nulls are kept, and what one patch deletes and the next sets anew is only set.
+ * @see https://github.com/Azure/iotedge/blob/release/1.5/edge-util/src/Microsoft.Azure.Devices.Edge.Util/JsonEx.cs
+ */
+function joinPatches(first: TwinObject, second: TwinObject): TwinObject {
+  const joined: Record<string, unknown> = { ...first };
+  for (const [key, value] of Object.entries(second)) {
+    const old = joined[key];
+    joined[key] = isTwinObject(old) && isTwinObject(value) ? joinPatches(old, value) : value;
+  }
+  return joined;
 }
 
 /**

@@ -40,10 +40,32 @@ test('the desired properties that were given away do not change when the giverâ€
 test('what edgeHub stored while IoT Hub was away arrives by one synchronisation', () => {
   const twin = createTwin();
   twin.fetch(false);
-  twin.report({ a: 1 }, true);
-  twin.report({ b: 1, a: null }, true);
+  twin.report({ a: 1 });
+  twin.report({ b: 1, a: null });
   expect(twin.reported()).toEqual({ $version: 1 });
   expect(twin.fetch(true)).toMatchObject({ reported: { b: 1, $version: 1 } });
-  twin.synchronise();
+  expect(twin.synchronise()).toBe(true);
   expect(twin.reported()).toEqual({ b: 1, $version: 2 });
+  expect(twin.synchronise()).toBe(false);
+});
+
+test('a twin that is fetched is IoT Hubâ€™s, without what edgeHub has not passed up, and so is its own copy from then on', () => {
+  const twin = createTwin();
+  twin.report({ a: { b: 1, c: 1 } });
+  twin.synchronise();
+  twin.report({ a: { b: 2 } });
+  expect(twin.fetch(false)).toMatchObject({ reported: { a: { b: 1 } } });
+  expect(twin.fetch(true)).toMatchObject({ reported: { a: { b: 1 } } });
+  twin.synchronise();
+  expect(twin.reported()).toMatchObject({ a: { b: 2, c: 1 } });
+});
+
+test('what was deleted and set anew before it was passed up still has what IoT Hub had there', () => {
+  const twin = createTwin();
+  twin.report({ images: { a: { phase: 'Failed', reason: 'NotFound' } } });
+  twin.synchronise();
+  twin.report({ images: { a: null } });
+  twin.report({ images: { a: { phase: 'Pulled' } } });
+  twin.synchronise();
+  expect(twin.reported()).toMatchObject({ images: { a: { phase: 'Pulled', reason: 'NotFound' } } });
 });
