@@ -26,7 +26,7 @@ import { createRelayKeeper } from '#agent/relay-keeper';
 import type { Relay } from '#agent/relay-port';
 import { createWake } from '#agent/wake';
 import { createWatchedClock } from '#agent/watched-clock';
-import { toReported } from '#contract/reported';
+import { toReported, withAbsent } from '#contract/reported';
 import { jitterMs } from '#core/backoff';
 import { DEFAULT_SETTINGS } from '#core/desired-state';
 import type { LogLevel, Settings } from '#core/desired-state';
@@ -125,7 +125,7 @@ export function createAgent(given: AgentDeps): Agent {
     clock: steady,
     log,
     tally,
-    toDocument: () => toReported(toStatus()),
+    toDocument: () => withAbsent(toReported(toStatus())),
     toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
   });
   const { pulls, measures } = actions;

@@ -1,7 +1,7 @@
 import type { Clock, Hub, Log } from '#agent/ports';
 import { createWake } from '#agent/wake';
 import { toJsonBytes } from '#core/json-size';
-import { applyPatch, hasMoreThanProgress, mergePatch } from '#core/merge-patch';
+import { applyPatch, doubt, hasMoreThanProgress, joinPatches, mergePatch } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
 import type { Tally } from '#core/tally';
 import { findTwinViolation, splitPatch } from '#core/twin-size';
@@ -21,8 +21,11 @@ export interface ReporterDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly tally: Tally;
-  /** The document as it should stand now. */
-  readonly toDocument: () => JsonObject;
+  /**
+   * The document as it should stand now, with a null for what may stand in it and does not; undefined while there is
+   * nothing to be said yet.
+   */
+  readonly toDocument: () => JsonObject | undefined;
   /** Least time between two reports of mere progress. */
   readonly toIntervalMs: () => number;
 }
@@ -31,17 +34,26 @@ export interface ReporterDeps {
 const COALESCE_MS = 200;
 const SPACING_MS = 700;
 const RETRY_MS = 5000;
-/** What was reported this recently may not have reached the copy that a fetched twin shows. */
-const READ_BACK_AFTER_MS = 60_000;
+/**
+ * A fetched twin that comes this soon after another one is not looked at: what was reported meanwhile has seldom reached
+ * IoT Hub, and would be sent twice. One that comes later is, whatever is reported: nothing else shows what edgeHub still
+ * had of the process before, or lost.
+ */
+const READ_BACK_AFTER_MS = 20_000;
 /** edgeHub refuses 32,768 bytes of JSON in one patch. */
 const MAX_PATCH_BYTES = 30_000;
 
 /** Makes a reporter that has sent nothing yet. */
 export function createReporter({ hub, clock, log, tally, toDocument, toIntervalMs }: ReporterDeps): Reporter {
   const wake = createWake(clock);
-  let acknowledged: JsonObject | undefined;
+  /**
+   * What IoT Hub will show when edgeHub has passed on all that it has, as far as that is certain; undefined before the
+   * first twin. A null: not there; no key: whatever the process before left.
+   */
+  let known: JsonObject | undefined;
   let seenFetch = 0;
   let seenConnection = 0;
+  let readBackAtMs = -Infinity;
   let lastSentAtMs = -Infinity;
   let lastViolation: string | undefined;
   /** Until when nothing goes after one that was not taken, unless edgeHub is connected to anew. */
@@ -51,7 +63,10 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
 
   hub.onChange(() => wake.ring());
 
-  /** What the twin shows is believed over what was once acknowledged: a refused report looks like an accepted one. */
+  /**
+   * A fetched twin is what IoT Hub has, without what edgeHub took and did not pass on yet: either may be what stays. What
+   * the two do not agree on is not known, and is reported anew.
+   */
   function readBack(): void {
     const { twin } = hub;
     if (twin === undefined || twin.fetch === seenFetch) return;
@@ -59,17 +74,20 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
     seenFetch = twin.fetch;
     seenConnection = twin.connection;
     if (isNewConnection) pausedUntilMs = -Infinity;
-    if (isNewConnection || clock.nowMs() - lastSentAtMs >= READ_BACK_AFTER_MS) {
-      const { $version: _version, $metadata: _metadata, ...reported } = twin.reported as JsonObject;
-      acknowledged = reported;
-    }
+    const nowMs = clock.nowMs();
+    if (!isNewConnection && nowMs - readBackAtMs < READ_BACK_AFTER_MS) return;
+    readBackAtMs = nowMs;
+    const { $version: _version, $metadata: _metadata, ...reported } = twin.reported as JsonObject;
+    known ??= {};
+    known = doubt(known, mergePatch(withoutNulls(known), withoutNulls(reported)) ?? {});
   }
 
-  async function send(patch: JsonObject): Promise<boolean> {
+  async function send(patch: JsonObject, document: JsonObject): Promise<boolean> {
     const sent = sendParts(patch);
     sending = sent;
     const isTaken = await sent;
-    if (!isTaken) pausedUntilMs = clock.nowMs() + RETRY_MS;
+    if (isTaken) known = document;
+    else pausedUntilMs = clock.nowMs() + RETRY_MS;
     return isTaken;
   }
 
@@ -92,9 +110,11 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
         const isRefused = error instanceof Error && error.name === 'ReportRefused';
         tally.count('reports_total', { result: isRefused ? 'refused' : 'unanswered' });
         log.debug({ err: error }, 'report not acknowledged; will retry');
+        // It may have arrived all the same.
+        known = doubt(known ?? {}, part);
         return false;
       }
-      acknowledged = applyPatch(acknowledged ?? {}, part);
+      known = joinPatches(known ?? {}, part);
       lastSentAtMs = clock.nowMs();
     }
     return true;
@@ -104,17 +124,18 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
   async function turn(): Promise<number> {
     const nowMs = clock.nowMs();
     readBack();
-    if (!hub.isConnected || acknowledged === undefined) return Infinity;
+    if (!hub.isConnected || known === undefined) return Infinity;
     // Nothing goes before; a document of two thousand images, made at each ring, would be most of the module's work.
     const fromMs = Math.max(lastSentAtMs + SPACING_MS, pausedUntilMs);
     if (fromMs > nowMs) return fromMs;
     const document = toDocument();
-    const patch = mergePatch(acknowledged, document);
+    if (document === undefined) return Infinity;
+    const patch = mergePatch(known, document);
     const tickAtMs = isPulling(document) ? nowMs + toIntervalMs() : Infinity;
     if (patch === undefined) return tickAtMs;
     const paceAtMs = lastSentAtMs + toIntervalMs();
     if (!hasMoreThanProgress(patch) && paceAtMs > nowMs) return paceAtMs;
-    return (await send(patch)) ? Math.min(tickAtMs, clock.nowMs() + SPACING_MS) : pausedUntilMs;
+    return (await send(patch, document)) ? Math.min(tickAtMs, clock.nowMs() + SPACING_MS) : pausedUntilMs;
   }
 
   return {
@@ -141,11 +162,15 @@ export function createReporter({ hub, clock, log, tally, toDocument, toIntervalM
       await Promise.race([sending.catch(() => undefined), aborted]);
       if (signal.aborted) return;
       readBack();
-      const patch = hub.isConnected && acknowledged ? mergePatch(acknowledged, toDocument()) : undefined;
-      if (patch !== undefined) await Promise.race([send(patch), aborted]);
+      const document = hub.isConnected && known !== undefined ? toDocument() : undefined;
+      if (document === undefined) return;
+      const patch = mergePatch(known ?? {}, document);
+      if (patch !== undefined) await Promise.race([send(patch, document), aborted]);
     },
   };
 }
+
+const withoutNulls = (document: JsonObject): JsonObject => applyPatch({}, document);
 
 const isPulling = (document: JsonObject): boolean => {
   const { summary } = document;

@@ -1,4 +1,5 @@
 import type { Paged } from '#contract/status-page';
+import { isObject } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
 import { toReasonAdvice } from '#core/reason';
 import type { Reason } from '#core/reason';
@@ -41,6 +42,49 @@ export function toReported(status: Status): JsonObject {
   }
   return toShortened(head, status);
 }
+
+/** What the document and its parts may have, and need not; an entry of either map has some of these at a time. */
+const OPTIONAL = {
+  document: words('lastDesiredVersion lastDesiredStatus omitted'),
+  agent: words('engine platform'),
+  summary: words('downloadedBytes totalBytes etaSeconds readyAt setDigest'),
+  registry: words('credential reason message checkedAt'),
+  image: words(
+    'reason message percent downloadedBytes totalBytes digest sizeBytes attempts retryAt pulledAt transport evictions',
+  ),
+};
+
+function words(text: string): readonly string[] {
+  return text.split(' ');
+}
+
+/**
+ * A reported document with a null for all that it does not have and another one may: who sends it deletes what stands
+ * there, whether it is known or not.
+ */
+export function withAbsent(document: JsonObject): JsonObject {
+  const { agent, summary, registries, images } = document;
+  return withNulls(
+    {
+      ...document,
+      ...(isObject(agent) ? { agent: withNulls(agent, OPTIONAL.agent) } : {}),
+      ...(isObject(summary) ? { summary: withNulls(summary, OPTIONAL.summary) } : {}),
+      ...(isObject(registries) ? { registries: withNullsInEach(registries, OPTIONAL.registry) } : {}),
+      ...(isObject(images) ? { images: withNullsInEach(images, OPTIONAL.image) } : {}),
+    },
+    OPTIONAL.document,
+  );
+}
+
+const withNulls = (object: JsonObject, keys: readonly string[]): JsonObject => ({
+  ...Object.fromEntries(keys.map((key) => [key, null])),
+  ...object,
+});
+
+const withNullsInEach = (map: JsonObject, keys: readonly string[]): JsonObject =>
+  Object.fromEntries(
+    Object.entries(map).map(([name, entry]) => [name, isObject(entry) ? withNulls(entry, keys) : entry]),
+  );
 
 /** The document with nothing left out of an entry, its parts apart: what `GetStatus` answers page by page. */
 export function toWhole(status: Status): Paged & { readonly head: JsonObject } {

@@ -1,4 +1,5 @@
 import { toJsonBytes, utf8Bytes } from '#core/json-size';
+import { isObject } from '#core/merge-patch';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
 
 /** What one patch of the reported properties may hold. @see https://github.com/Azure/iotedge/blob/1.5/edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/twin/ReportedPropertiesValidator.cs */
@@ -144,9 +145,6 @@ const formatPath = (path: readonly string[]): string =>
   path.map((key) => (key.length <= 64 ? key : `${key.slice(0, 63)}…`)).join('.');
 
 const isArray = (value: JsonValue): value is readonly JsonValue[] => Array.isArray(value);
-
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !isArray(value);
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 

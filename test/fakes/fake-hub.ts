@@ -1,5 +1,5 @@
 import type { Hub, OutputMessage, TwinDocument } from '#agent/ports';
-import { applyPatch } from '#core/merge-patch';
+import { applyPatch, joinPatches } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
 
 /** A hub in memory: the test sets what is desired and reads what was reported. */
@@ -8,12 +8,14 @@ export interface FakeHub extends Hub {
   readonly patches: readonly JsonObject[];
   /** Every message that was taken, in order, with its output. */
   readonly sent: readonly (OutputMessage & { readonly output: string })[];
-  /** What the patches add up to. */
+  /** What the patches add up to in IoT Hub, which the twin that is fetched shows. */
   readonly reported: JsonObject;
   /** The desired properties that were fetched last. */
   readonly desired: JsonObject;
   /** Whether reports and messages are refused, as when an answer does not come. */
   refuses: boolean;
+  /** Whether edgeHub keeps what it takes from IoT Hub, as it does for some seconds; it passes it on when that ends. */
+  holdsBack: boolean;
   /**
    * Replaces the desired properties and has the module fetch them, now or when it is connected again. `$version` counts
    * up unless it is given.
@@ -32,6 +34,9 @@ export function createFakeHub(): FakeHub {
   const sent: (OutputMessage & { readonly output: string })[] = [];
   let desired: JsonObject = {};
   let reported: JsonObject = {};
+  /** What edgeHub took and IoT Hub does not know. */
+  let pending: JsonObject = {};
+  let holdsBack = false;
   let twin: TwinDocument | undefined;
   let isConnected = true;
   let connection = 1;
@@ -44,8 +49,20 @@ export function createFakeHub(): FakeHub {
     for (const listener of listeners) listener();
   }
 
+  function passOn(): void {
+    reported = applyPatch(reported, pending);
+    pending = {};
+  }
+
   const hub: FakeHub = {
     refuses: false,
+    get holdsBack() {
+      return holdsBack;
+    },
+    set holdsBack(isHeld) {
+      holdsBack = isHeld;
+      if (!isHeld) passOn();
+    },
     patches,
     sent,
     get reported() {
@@ -67,7 +84,8 @@ export function createFakeHub(): FakeHub {
       if (!isConnected) throw new Error('not connected');
       if (hub.refuses) throw new Error('report: no answer');
       patches.push(patch as JsonObject);
-      reported = applyPatch(reported, patch as JsonObject);
+      pending = joinPatches(pending, patch as JsonObject);
+      if (!holdsBack) passOn();
     },
     async send(output, message) {
       if (!isConnected) throw new Error('not connected');

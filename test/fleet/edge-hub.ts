@@ -1,4 +1,5 @@
-import type { JsonObject, JsonValue } from '#core/merge-patch';
+import { joinPatches } from '#core/merge-patch';
+import type { JsonObject } from '#core/merge-patch';
 import type { SentPatch } from './rollout.ts';
 
 /** edgeHub passes reported properties on no more often than this. Its setting: `ReportedPropertiesSyncFrequencySecs`. */
@@ -25,22 +26,9 @@ export function passOn(sent: readonly SentPatch[], syncMs = SYNC_MS): readonly S
       passed.push({ atMs, patch });
       freeAtMs = atMs + syncMs;
     } else {
-      pending = pending === undefined ? patch : merge(pending, patch);
+      pending = pending === undefined ? patch : joinPatches(pending, patch);
     }
   }
   flush();
   return passed;
 }
-
-/** One patch that does what two did, one after the other. */
-function merge(first: JsonObject, second: JsonObject): JsonObject {
-  const merged: Record<string, JsonValue> = { ...first };
-  for (const [key, value] of Object.entries(second)) {
-    const before = merged[key];
-    merged[key] = isObject(before) && isObject(value) ? merge(before, value) : value;
-  }
-  return merged;
-}
-
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

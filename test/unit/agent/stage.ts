@@ -36,6 +36,8 @@ export interface StageOptions {
   readonly random?: number;
   /** One that an earlier agent left. */
   readonly engine?: FakeEngine;
+  /** One that an earlier agent reported to; it is connected to anew. */
+  readonly hub?: FakeHub;
   readonly memory?: NonNullable<AgentDeps['memory']>;
   /** Default: one that comes to nothing. */
   readonly probe?: AgentDeps['probe'];
@@ -45,7 +47,7 @@ export interface StageOptions {
 
 /** Starts an agent; it is stopped when the test ends. */
 export function startStage(options: StageOptions = {}): Stage {
-  const hub = createFakeHub();
+  const hub = options.hub ?? createFakeHub();
   const engine = options.engine ?? createFakeEngine();
   const relay = options.relay?.(engine);
   const clock = createManualClock(undefined, options.random ?? 0);

@@ -1,7 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { toReported } from '#contract/reported';
+import { toReported, withAbsent } from '#contract/reported';
+import { ReportedDocument } from '#contract/reported-schema';
+import { applyPatch } from '#core/merge-patch';
+import type { JsonObject } from '#core/merge-patch';
 import { FAILURES } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import type { ImageStatus, RegistryStatus, Status } from '#core/status';
@@ -129,6 +132,48 @@ it('the reported document keeps its schema and its size, whatever is desired', (
     }),
     { numRuns: 150 },
   );
+});
+
+describe('a document with what is absent from it', () => {
+  it('names every key that the schema has, in each of its parts', () => {
+    const { agent, summary, registries, images } = ReportedDocument.shape;
+    const toKeys = (...parts: readonly { readonly shape: object }[]): string[] =>
+      [...new Set(parts.flatMap(({ shape }) => Object.keys(shape)))].toSorted();
+    const named = withAbsent({ agent: {}, summary: {}, registries: { a: {} }, images: { a: {} } });
+    const required = {
+      document: ['schemaVersion'],
+      agent: ['version', 'startedAt'],
+      summary: ['ready', 'desired', 'pulled', 'pulling', 'waiting', 'failed'],
+      registry: ['address', 'login'],
+      image: ['image', 'phase'],
+    };
+    const keysOf = (part: JsonObject[string] | undefined, more: readonly string[]): string[] =>
+      [...Object.keys(part as JsonObject), ...more].toSorted();
+    const entryOf = (map: string): JsonObject[string] | undefined => (named[map] as JsonObject)['a'];
+    expect(keysOf(named, required.document)).toEqual(toKeys(ReportedDocument));
+    expect(keysOf(named['agent'], required.agent)).toEqual(toKeys(agent));
+    expect(keysOf(named['summary'], required.summary)).toEqual(toKeys(summary));
+    expect(keysOf(entryOf('registries'), required.registry)).toEqual(toKeys(...registries.valueType.options));
+    expect(keysOf(entryOf('images'), required.image)).toEqual(toKeys(...images.valueType.options));
+  });
+
+  it('is the same document, once it is applied to whatever the same names had', () => {
+    fc.assert(
+      fc.property(anyStatus, anyStatus, (before, status) => {
+        const document = toReported(status);
+        const { registries = {}, images = {}, ...head } = toReported(before) as Record<string, JsonObject>;
+        const ofNames = (map: JsonObject, names: JsonObject[string] | undefined): JsonObject =>
+          Object.fromEntries(Object.entries(map).filter(([key]) => Object.hasOwn(names as JsonObject, key)));
+        const there = {
+          ...head,
+          registries: ofNames(registries, document['registries']),
+          images: ofNames(images, document['images']),
+        };
+        expect(applyPatch(there, withAbsent(document))).toEqual(document);
+      }),
+      { numRuns: 100 },
+    );
+  });
 });
 
 describe('the schema of the reported properties', () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyPatch, hasMoreThanProgress, mergePatch } from '#core/merge-patch';
+import { applyPatch, doubt, hasMoreThanProgress, joinPatches, mergePatch } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
 
 const anyKey = fc.oneof(
@@ -86,6 +86,41 @@ describe('a patch', () => {
         expect(Object.keys(Object.prototype)).toEqual([]);
       }),
     );
+  });
+});
+
+describe('two patches that are joined', () => {
+  it('delete what either deletes', () => {
+    const joined = joinPatches(parse('{"a":{"b":1,"c":null},"d":null}'), parse('{"a":{"b":null,"e":2}}'));
+    expect(joined).toEqual(parse('{"a":{"b":null,"c":null,"e":2},"d":null}'));
+  });
+
+  it('only set what the first deletes and the second sets anew, as edgeHub does', () => {
+    const joined = joinPatches(parse('{"a":null}'), parse('{"a":{"b":1}}'));
+    expect(applyPatch(parse('{"a":{"c":2}}'), joined)).toEqual(parse('{"a":{"b":1,"c":2}}'));
+  });
+});
+
+describe('a document of which it is not known whether a patch was applied', () => {
+  it('becomes what it is to be by the patch from what is known of it, either way', () => {
+    fc.assert(
+      fc.property(anyDocument, anyDocument, anyDocument, (before, meant, after) => {
+        const unsure = mergePatch(before, meant) ?? {};
+        const patch = mergePatch(doubt(before, unsure), after) ?? {};
+        for (const truth of [before, meant]) expect(applyPatch(truth, patch)).toEqual(after);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is sent nothing that the patch does not touch', () => {
+    const before = parse('{"a":{"b":1,"c":2},"d":3}');
+    expect(mergePatch(doubt(before, parse('{"a":{"c":4}}')), before)).toEqual(parse('{"a":{"c":2}}'));
+  });
+
+  it('is told by a null what is not to be there, where that is not known', () => {
+    const known = doubt(parse('{"a":{"b":1}}'), parse('{"a":{"c":2}}'));
+    expect(mergePatch(known, parse('{"a":{"b":1,"c":null}}'))).toEqual(parse('{"a":{"c":null}}'));
   });
 });
 
