@@ -37,6 +37,11 @@ export interface IotHub extends Hub {
 export const REFETCH_MS = 30 * 60_000;
 /** Patches that follow one another closely are one fetch. */
 const REFETCH_SPACING_MS = 1000;
+/**
+ * Once in the life of the module it is fetched this long after the first fetch: by then edgeHub has passed on what it had of the
+ * process before, and only a fetch shows that.
+ */
+const REVIEW_MS = 60_000;
 /** What edgeHub answers while it knows nothing is asked for again soon. */
 const EMPTY_REFETCH_MS = 30_000;
 /** edgeHub is on the same host: asking it often costs nobody anything. */
@@ -61,6 +66,7 @@ export function createIotHub(options: IotHubOptions): IotHub {
   let document: TwinDocument | undefined;
   let connections = 0;
   let fetches = 0;
+  let isReviewed = false;
   let dropClient: ((error: unknown) => void) | undefined;
   let outage: { readonly error: string; readonly sinceMs: number } | undefined;
   let lastRefusal: string | undefined;
@@ -133,8 +139,10 @@ export function createIotHub(options: IotHubOptions): IotHub {
     while (!lost.signal.aborted) {
       if (!isPatched) {
         const isEmpty = document?.desired['$version'] === undefined;
-        const delayMs = jitterMs(isEmpty ? EMPTY_REFETCH_MS : REFETCH_MS, clock.random());
+        const whenKnownMs = isReviewed ? REFETCH_MS : REVIEW_MS;
+        const delayMs = jitterMs(isEmpty ? EMPTY_REFETCH_MS : whenKnownMs, clock.random());
         await clock.sleep(delayMs, AbortSignal.any([lost.signal, awake.signal]));
+        if (!isEmpty && !lost.signal.aborted && !awake.signal.aborted) isReviewed = true;
       }
       if (lost.signal.aborted) return;
       isPatched = false;

@@ -40,8 +40,8 @@ export const toQuickClock = (factor: number): Clock => ({
   sleep: (delayMs, signal) => systemClock.sleep(delayMs / factor, signal),
 });
 
-/** Longer than all sleeps but the one between two fetches that nothing asks for. */
-const IDLE_MS = 120_000;
+/** Longer than all sleeps but those before a fetch that nothing asks for. */
+const IDLE_MS = 40_000;
 
 /** Starts both; when the test ends, both are ended, and no token may stand in what they wrote. */
 export async function startHubStage(options: HubStageOptions = {}): Promise<HubStage> {

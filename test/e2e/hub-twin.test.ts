@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Hub } from '#agent/ports';
 import { createReporter } from '#agent/reporter';
+import type { Reporter } from '#agent/reporter';
 import { systemClock } from '#adapters/system-clock';
+import type { JsonObject } from '#core/merge-patch';
 import { createTally } from '#core/tally';
 import { startHubStage, toQuickClock, until } from '#test/e2e/hub-stage';
 import type { HubStage } from '#test/e2e/hub-stage';
@@ -18,6 +21,27 @@ async function startWith(
   await until(() => stage.hub.twin?.desired['first'] === true);
   await stage.untilIdle();
   return stage;
+}
+
+/** A reporter before this hub, until the test ends. */
+function startReporter(hub: Hub, toDocument: () => JsonObject): Reporter {
+  const noLog = (): void => undefined;
+  const reporter = createReporter({
+    hub,
+    clock: systemClock,
+    log: { debug: noLog, info: noLog, warn: noLog, error: noLog },
+    tally: createTally(),
+    toDocument,
+    toIntervalMs: () => 1000,
+  });
+  const ending = new AbortController();
+  const reporting = reporter.run(ending.signal);
+  onTestFinished(async () => {
+    ending.abort();
+    await reporting;
+  });
+  reporter.ring();
+  return reporter;
 }
 
 describe('what is desired', () => {
@@ -40,13 +64,23 @@ describe('what is desired', () => {
   });
 
   test('is fetched twice at a connection, before and after it is subscribed to, and once after a patch', async () => {
-    const { edge, untilIdle } = await startHubStage();
+    const { edge, untilIdle } = await startHubStage({ clock: systemClock });
     await untilIdle();
     expect(edge.twinGets).toBe(2);
     edge.setDesired({ list: [1, 2] });
     await until(() => edge.twinGets > 2);
     await untilIdle();
     expect(edge.twinGets).toBe(3);
+  });
+
+  test('is fetched once more a minute after the first connection, and after no other', async () => {
+    const { edge } = await startHubStage();
+    await until(() => edge.twinGets === 3);
+    edge.cutConnections();
+    await until(() => edge.twinGets === 5);
+    // Two of these minutes.
+    await systemClock.sleep(2400, new AbortController().signal);
+    expect(edge.twinGets).toBe(5);
   });
 
   test('holds nothing of a patch that comes while it is fetched', async () => {
@@ -160,25 +194,30 @@ describe('a report', () => {
 
   test('that was refused is sent again by the reporter', async () => {
     const { hub, edge } = await startWith({});
-    const noLog = (): void => undefined;
-    const reporter = createReporter({
-      hub,
-      clock: systemClock,
-      log: { debug: noLog, info: noLog, warn: noLog, error: noLog },
-      tally: createTally(),
-      toDocument: () => ({ phase: 'Pulled' }),
-      toIntervalMs: () => 1000,
-    });
-    const ending = new AbortController();
     edge.faults.reportStatus = 400;
-    const reporting = reporter.run(ending.signal);
-    reporter.ring();
+    startReporter(hub, () => ({ phase: 'Pulled' }));
     await expect.poll(() => edge.reports.length, WAIT).toBe(1);
     edge.faults.reportStatus = undefined;
     await expect.poll(() => edge.reported()['phase'], WAIT).toBe('Pulled');
     expect(edge.reports.map(({ status }) => status)).toEqual([400, 204]);
-    ending.abort();
-    await reporting;
+  });
+
+  test('that edgeHub has not passed on when the connection is made anew leaves nothing behind', async () => {
+    const { hub, edge } = await startWith({});
+    let document: JsonObject = { phase: 'Pulling', reason: null };
+    const reporter = startReporter(hub, () => document);
+    await expect.poll(() => edge.reported()['phase'], WAIT).toBe('Pulling');
+    edge.faults.syncDelayMs = 600_000;
+    await hub.report({ begins: 'the delay' });
+    document = { phase: 'Failed', reason: 'NotFound' };
+    reporter.ring();
+    await expect.poll(() => edge.reports.at(-1)?.patch, WAIT).toEqual(document);
+    document = { phase: 'Pulling', reason: null };
+    edge.cutConnections();
+    await expect.poll(() => edge.reports.at(-1)?.patch, WAIT).toMatchObject(document);
+    edge.faults.syncDelayMs = 0;
+    expect(edge.reported()).toMatchObject({ phase: 'Pulling' });
+    expect(edge.reported()).not.toHaveProperty('reason');
   });
 
   test('that IoT Hub answers with an error rejects in its words', async () => {
