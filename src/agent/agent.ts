@@ -125,7 +125,7 @@ export function createAgent(given: AgentDeps): Agent {
     clock: steady,
     log,
     tally,
-    toDocument: () => withAbsent(toReported(toStatus())),
+    toDocument: () => (outlook.isKnown ? withAbsent(toReported(toStatus())) : undefined),
     toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
   });
   const { pulls, measures } = actions;
@@ -161,6 +161,13 @@ export function createAgent(given: AgentDeps): Agent {
 
   const recallAtMs = clock.steadyMs() + RECALL_AFTER_MS;
 
+  /** At once: methods ask by it, and a report may change the twin before the next pass begins. */
+  function takeTwin(): void {
+    jumps.take();
+    intake.take();
+    wake.ring();
+  }
+
   function toSettings(): Settings {
     return book.desired?.settings ?? DEFAULT_SETTINGS;
   }
@@ -176,13 +183,15 @@ export function createAgent(given: AgentDeps): Agent {
 
   /** One pass. @returns when to look again, milliseconds since 1970 */
   async function pass(signal: AbortSignal): Promise<number> {
-    intake.take();
     if (clock.steadyMs() >= recallAtMs) intake.takeRecalled();
     const freeBytes = await engine.fetchFreeBytes(signal);
-    const looked = await observer.observe(book.desired, signal);
+    const sought = book.desired;
+    const looked = await observer.observe(sought, signal);
     pace.begin();
     if (signal.aborted) return Infinity;
-    if (looked.kind === 'known' && observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
+    if (looked.kind === 'known' && (observer.isStale || book.desired !== sought)) {
+      return clock.nowMs() + STALE_RETRY_MS;
+    }
     if (!watch.take(looked)) return clock.nowMs() + ENGINE_GRACE_MS;
     surroundings.takeEngine(looked, freeBytes);
     if (looked.kind === 'known') {
@@ -191,11 +200,7 @@ export function createAgent(given: AgentDeps): Agent {
       if (actions.running.tags.size === 0) disown(book, looked.index, clock.steadyMs());
     }
     const { desired } = book;
-    if (desired === undefined) {
-      reporter.ring();
-      const untilRecallMs = recallAtMs - clock.steadyMs();
-      return nextLook(untilRecallMs > 0 ? clock.nowMs() + untilRecallMs : undefined);
-    }
+    if (desired === undefined) return rest();
     const vanished = records.takeObservation(book, looked, actions.running.pulls, toMoment());
     for (const { name, digest } of vanished) {
       tally.count('evictions_total', {});
@@ -212,8 +217,17 @@ export function createAgent(given: AgentDeps): Agent {
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
   }
 
+  /** Nothing is in force. @returns when to look again */
+  function rest(): number {
+    outlook.isKnown ||= intake.hasNothing;
+    reporter.ring();
+    const untilRecallMs = recallAtMs - clock.steadyMs();
+    return nextLook(untilRecallMs > 0 ? clock.nowMs() + untilRecallMs : undefined);
+  }
+
   /** Does what was planned. @returns when to look again */
   function act(planned: Plan): number {
+    outlook.isKnown = true;
     outlook.former = undefined;
     herald.planned(planned);
     settleDemands(book, planned.settledDemands);
@@ -254,11 +268,12 @@ export function createAgent(given: AgentDeps): Agent {
     toOverview: surroundings.toOverview,
     isAlive: pulse.isBeating,
     async run(signal) {
-      hub.onChange(wake.ring);
       await remembrance?.recall((recalled) => {
         intake.expect(recalled);
         wake.ring();
       });
+      hub.onChange(takeTwin);
+      takeTwin();
       const beside = new AbortController();
       const remembering = remembrance?.run(beside.signal) ?? Promise.resolve();
       const work = Promise.all([reporter.run(beside.signal), herald.run(beside.signal), remembering]);

@@ -27,12 +27,14 @@ export interface IntakeDeps {
 
 /** Takes desired properties into the book, from the twin or, while there is none, from what was remembered. */
 export interface Intake {
-  /** Reads the last fetched twin, if it was not read before. */
+  /** Reads the last fetched twin, if it was not read before. Never throws. */
   take(): void;
   /** Says what was in force before the restart, and again when its passwords are known: the same again is no change. */
   expect(recalled: Recalled): void;
   /** Takes that over, unless a twin has come; to be called when enough was waited for one. */
   takeRecalled(): void;
+  /** Whether what edgeHub gave was refused, and there is nothing to be taken over instead. */
+  readonly hasNothing: boolean;
 }
 
 const RECALLED = 'from this device’s memory: edgeHub was not reached since the start';
@@ -53,8 +55,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   let fromMemory: DesiredState | undefined;
   /** The last that edgeHub gave: what a restart remembers may be of a twin that was made anew since. */
   let givenVersion: number | undefined;
-  /** Whether it was taken from the twin since when the set is ready. */
-  let isRestored = false;
+  /** What the first twin showed of the process before: this one's own reports come on top of it. */
+  let former: TwinDocument['reported'] | undefined;
   /** Whether edgeHub was said to know nothing: it is asked every half minute then. */
   let isEmpty = false;
 
@@ -69,6 +71,10 @@ export function createIntake(deps: IntakeDeps): Intake {
       return;
     }
     isEmpty = false;
+    if (former === undefined) {
+      former = reported;
+      takeFormerReady(outlook, toFormerReady(former));
+    }
     const version = parsed.kind === 'valid' ? parsed.state.version : parsed.version;
     if (isOlder(version)) return;
     const isChanged = sha256 !== lastSha256;
@@ -87,9 +93,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     keepFormer(outlook, book);
     takeDesired(book, parsed.state, clock.nowMs(), isChanged);
     givenVersion = version;
-    if (isFirst) restoreRecords(reported, book);
-    if (!isRestored) takeFormerReady(outlook, toFormerReady(reported));
-    isRestored = true;
+    if (isFirst) restoreRecords(former, book);
     remembrance?.keepDesired(desired as JsonObject, sha256);
     tell(parsed.state, '');
   }
@@ -118,7 +122,14 @@ export function createIntake(deps: IntakeDeps): Intake {
       const { twin } = hub;
       if (twin === undefined || twin.fetch === lastFetch) return;
       lastFetch = twin.fetch;
-      read(twin);
+      try {
+        read(twin);
+      } catch (error) {
+        log.error({ err: error }, 'the twin could not be read; what is in force stays in force');
+      }
+    },
+    get hasNothing() {
+      return book.desired === undefined && outlook.lastDesiredStatus !== undefined && recalled === undefined;
     },
     expect(expected) {
       recalled = expected;

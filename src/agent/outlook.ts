@@ -4,6 +4,8 @@ import type { Standing } from '#core/world';
 
 /** What the last pass found, kept for whoever asks between two passes. */
 export interface Outlook {
+  /** Whether there is anything to be told yet: a pass has judged, or there is nothing that it could judge. */
+  isKnown: boolean;
   standings: ReadonlyMap<string, Standing>;
   ready: Summary['ready'];
   /** When it was last ready, and with which set. */
@@ -20,6 +22,7 @@ export type Subject = Pick<Outlook, 'lastDesiredStatus'> & Pick<Book, 'desired' 
 /** An outlook before the first pass. */
 export function createOutlook(): Outlook {
   return {
+    isKnown: false,
     standings: new Map(),
     ready: undefined,
     lastReady: undefined,
@@ -31,7 +34,6 @@ export function createOutlook(): Outlook {
 
 /** Other desired properties are about to come into force. */
 export function keepFormer(outlook: Outlook, { desired, images, registries }: Book): void {
-  if (desired === undefined) return;
   const { lastDesiredStatus } = outlook;
   outlook.former ??= { desired, images: new Map(images), registries: new Map(registries), lastDesiredStatus };
 }
@@ -49,6 +51,7 @@ export function takeFormerReady(outlook: Outlook, former: Summary['ready']): voi
   const { lastReady } = outlook;
   if (former === undefined || (lastReady !== undefined && lastReady.setDigest !== former.setDigest)) return;
   outlook.lastReady = former;
+  if (outlook.ready !== undefined) outlook.ready = former;
 }
 
 /** What was under way waits for the next start: the last report must not say that it goes on. */

@@ -25,6 +25,8 @@ export interface FakeHub extends Hub {
   serve(twin: { readonly desired: JsonObject; readonly reported?: JsonObject }): void;
   disconnect(): void;
   connect(): void;
+  /** What another process finds: no connection, and nothing fetched. IoT Hub and edgeHub keep what they have. */
+  forget(): void;
 }
 
 /** Makes a hub that is connected and has an empty twin that was not fetched yet. */
@@ -108,6 +110,10 @@ export function createFakeHub(): FakeHub {
     disconnect() {
       isConnected = false;
       for (const listener of listeners) listener();
+    },
+    forget() {
+      isConnected = false;
+      twin = undefined;
     },
     connect() {
       isConnected = true;

@@ -54,6 +54,7 @@ describe('nothing of a report that edgeHub held back stays in IoT Hub when it is
     const { hub } = first;
     hub.holdsBack = true;
     await first.stop();
+    hub.forget();
     const second = startStage({ engine, hub });
     hub.connect();
     await second.clock.advance(2000);
@@ -112,6 +113,7 @@ describe('nothing of a report that edgeHub held back stays in IoT Hub when it is
     hub.holdsBack = true;
     await first.desire({ camera: CAMERA, gate: GATE });
     await first.stop();
+    hub.forget();
     const second = startStage({ engine, hub });
     hub.connect();
     await second.desire({ camera: CAMERA });
@@ -152,6 +154,7 @@ describe('a report costs no more than it must', () => {
     await first.stop();
     const { hub } = first;
     const patches = hub.patches.length;
+    hub.forget();
     const second = startStage({ engine, hub });
     hub.connect();
     await second.clock.advance(1000);
@@ -174,6 +177,7 @@ describe('a report costs no more than it must', () => {
     await first.stop();
     const { hub } = first;
     const patches = hub.patches.length;
+    hub.forget();
     const second = startStage({ engine, hub, relay: createFakeRelay });
     hub.connect();
     await second.clock.advance(10_000);

@@ -34,9 +34,11 @@ export interface Stage {
 export interface StageOptions {
   /** What chance always says. */
   readonly random?: number;
+  /** What the machine's clock says at the start, milliseconds since 1970. */
+  readonly startMs?: number;
   /** One that an earlier agent left. */
   readonly engine?: FakeEngine;
-  /** One that an earlier agent reported to; it is connected to anew. */
+  /** One that an earlier agent reported to. */
   readonly hub?: FakeHub;
   readonly memory?: NonNullable<AgentDeps['memory']>;
   /** Default: one that comes to nothing. */
@@ -50,7 +52,7 @@ export function startStage(options: StageOptions = {}): Stage {
   const hub = options.hub ?? createFakeHub();
   const engine = options.engine ?? createFakeEngine();
   const relay = options.relay?.(engine);
-  const clock = createManualClock(undefined, options.random ?? 0);
+  const clock = createManualClock(options.startMs, options.random ?? 0);
   const logs: string[] = [];
   const log = (level: string) => (fields: object, message: string) => {
     logs.push(`${level} ${message} ${JSON.stringify(fields)}`);
