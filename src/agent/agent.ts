@@ -163,7 +163,6 @@ export function createAgent(given: AgentDeps): Agent {
 
   /** At once: methods ask by it, and a report may change the twin before the next pass begins. */
   function takeTwin(): void {
-    jumps.take();
     intake.take();
     wake.ring();
   }
@@ -213,7 +212,7 @@ export function createAgent(given: AgentDeps): Agent {
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;
-    if (observer.isStale) return clock.nowMs() + STALE_RETRY_MS;
+    if (observer.isStale || book.desired !== desired) return clock.nowMs() + STALE_RETRY_MS;
     return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
   }
 

@@ -81,6 +81,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
 
   function getStatus(payload: unknown): MethodAnswer {
     const { images: names, after } = parseGetStatus(payload);
+    if (names !== undefined && book.desired === undefined) return desiredUnknown();
     const unknown = findUnknown(names);
     if (unknown !== undefined) return notDesired(unknown);
     const overview = deps.toOverview();
@@ -98,10 +99,11 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
 
   function pullImages(payload: unknown): MethodAnswer {
     const { images: named, force } = parsePullImages(payload);
+    if (book.desired === undefined) return desiredUnknown();
     const unknown = findUnknown(named);
     if (unknown !== undefined) return notDesired(unknown);
     if (deps.isEngineAway()) return engineAway();
-    const images = unique(named) ?? [...(book.desired?.images.keys() ?? [])];
+    const images = unique(named) ?? [...book.desired.images.keys()];
     demand(book, images, force, clock.nowMs());
     const correlationId = tasks.begin(images);
     ring();
@@ -110,15 +112,15 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
 
   function cancelPulls(payload: unknown): MethodAnswer {
     const { images: named } = parseCancelPulls(payload);
+    if (book.desired === undefined) return desiredUnknown();
     const unknown = findUnknown(named);
     if (unknown !== undefined) return notDesired(unknown);
-    const candidates = new Set(unique(named) ?? book.images.keys());
-    const cancelled = [...toStatus().images]
-      .filter(
-        ([name, { phase, reason }]) => candidates.has(name) && phase !== 'Pulled' && reason !== 'Cancelled',
-      )
-      .map(([name]) => name)
-      .filter((name) => book.images.has(name));
+    const { images } = toStatus();
+    const cancelled = (unique(named) ?? [...book.images.keys()]).filter((name) => {
+      // Of one that no pass has judged yet nothing is known, and it may be about to be pulled.
+      const { phase, reason } = images.get(name) ?? {};
+      return book.images.has(name) && phase !== 'Pulled' && reason !== 'Cancelled';
+    });
     cancel(book, cancelled);
     ring();
     return { status: 200, payload: { cancelled } };
@@ -139,12 +141,13 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
 
   async function checkRegistry(payload: unknown): Promise<MethodAnswer> {
     const { registry: named, target } = parseCheckRegistry(payload);
+    if (book.desired === undefined) return desiredUnknown();
     const isMeant = (name: string, address: string | undefined): boolean =>
       named === undefined || named === name || named === address;
     const records = [...book.registries.values()].filter(({ registry }) =>
       isMeant(registry.name, registry.address),
     );
-    const atFault = [...(book.desired?.faultyRegistries ?? [])].filter(([name, { address }]) =>
+    const atFault = [...book.desired.faultyRegistries].filter(([name, { address }]) =>
       isMeant(name, address),
     );
     const count = records.length + atFault.length;
@@ -160,6 +163,7 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
 
   async function planImages(payload: unknown): Promise<MethodAnswer> {
     const written = parsePlanImages(payload);
+    if (book.desired === undefined) return desiredUnknown();
     if (deps.isEngineAway()) return engineAway();
     const context = { parentHostName: deps.parentHostName, registries: toRegistries(book.desired) };
     const images = parseImages(written, context, { faults: [], unknownProperties: [] });
@@ -235,6 +239,13 @@ const stillDesired = (word: string, name: string): MethodAnswer =>
     409,
     'StillDesired',
     `"${word}" is still desired: take images.${name} out of the desired properties first. Nothing was removed.`,
+  );
+
+const desiredUnknown = (): MethodAnswer =>
+  failure(
+    503,
+    'DesiredUnknown',
+    'No valid desired properties have come since the module started: see lastDesiredStatus in GetStatus, and call again when it has them.',
   );
 
 const engineAway = (): MethodAnswer =>

@@ -114,3 +114,59 @@ it('desired properties that are refused are told though none were ever in force,
   await clock.advance(5000);
   expect(hub.reported).toMatchObject({ lastDesiredStatus: { code: 200 }, summary: { desired: 1 } });
 });
+
+describe('methods, at a start before an engine that is slow to answer', () => {
+  it.each([
+    ['all that is desired', undefined],
+    ['an image by name', { images: ['camera'] }],
+  ])('pull %s', async (_, payload) => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    const { clock, call, desire, hub } = startLater({ engine }, 10_000);
+    await clock.advance(300);
+    await desire({ camera: CAMERA });
+    const answer = await call('PullImages', payload);
+    expect(answer).toMatchObject({ status: 202, payload: { images: ['camera'] } });
+    const toTask = () => call('GetTaskStatus', answer.payload);
+    expect(await toTask()).toMatchObject({ payload: { status: 'Running', images: { camera: 'Waiting' } } });
+    await clock.advance(30_000);
+    engine.pulls[0]?.finish();
+    await clock.advance(30_000);
+    expect(await toTask()).toMatchObject({ payload: { status: 'Completed', images: { camera: 'Pulled' } } });
+    expect(hub.reported).toMatchObject({ summary: { ready: true } });
+  });
+
+  it('cancel what nothing was said of yet', async () => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    const { clock, call, desire, phases } = startLater({ engine }, 10_000);
+    await desire({ camera: CAMERA });
+    expect(await call('CancelPulls')).toEqual({ status: 200, payload: { cancelled: ['camera'] } });
+    await clock.advance(20_000);
+    expect(phases()).toEqual({ camera: 'Failed Cancelled' });
+  });
+});
+
+describe('while it is not known what is desired', () => {
+  const REMAINING = ['ping', 'GetStatus'];
+  it.each([
+    ['GetStatus', { images: ['camera'] }],
+    ['PullImages', undefined],
+    ['PullImages', { images: ['camera'] }],
+    ['CancelPulls', undefined],
+    ['CheckRegistry', undefined],
+    ['CheckRegistry', { registry: 'plant' }],
+    ['PlanImages', { images: { camera: CAMERA } }],
+  ])('%s %j is answered by 503, and does nothing', async (method, payload) => {
+    const { options, hub } = await liveOnce(true);
+    const { clock, call } = startStage({ ...options, hub });
+    await clock.advance(1000);
+    const calls = options.engine.calls.length;
+    expect(await call(method, payload)).toMatchObject({
+      status: 503,
+      payload: { reason: 'DesiredUnknown', message: expect.stringContaining('desired properties') },
+    });
+    expect(options.engine.calls).toHaveLength(calls);
+    for (const other of REMAINING) expect(await call(other)).toMatchObject({ status: 200 });
+  });
+});
