@@ -1,4 +1,5 @@
 import type { Book } from '#agent/book';
+import type { ImageRecord } from '#core/image-record';
 import { formatReference } from '#core/reference';
 import type { Summary } from '#core/status';
 
@@ -15,17 +16,25 @@ export function restoreRecords(reported: Reported, book: Book): void {
     if (image.kind === 'fault' || record === undefined) continue;
     const entry = toObject(images[image.name]);
     if (entry['image'] !== formatReference(image.spec.reference)) continue;
-    const sinceMs = toTimeMs(entry['pulledAt']);
-    const digest = entry['digest'];
     const evictions = entry['evictions'];
+    const seen = toSeen(entry);
     book.images.set(image.name, {
       ...record,
       ...(typeof evictions === 'number' && Number.isSafeInteger(evictions) ? { evictions } : {}),
-      ...(sinceMs !== undefined && typeof digest === 'string'
-        ? { seen: { digest, sinceMs, ...(entry['transport'] === 'relay' ? { transport: 'relay' } : {}) } }
-        : {}),
+      ...(seen === undefined ? {} : { seen }),
     });
   }
+}
+
+/** An entry has its digest where the image was there; its date may have been cut. */
+function toSeen({ digest, pulledAt, transport }: Reported): ImageRecord['seen'] {
+  if (typeof digest !== 'string') return undefined;
+  const sinceMs = toTimeMs(pulledAt);
+  return {
+    digest,
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(transport === 'relay' ? { transport } : {}),
+  };
 }
 
 /** Since when a set was reported as ready, and which. */

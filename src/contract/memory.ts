@@ -41,7 +41,7 @@ const RememberedImage = z
       .object({
         digest: z.string().exactOptional(),
         id: z.string().exactOptional(),
-        sinceMs: timeMs,
+        sinceMs: timeMs.exactOptional(),
         transport: z.enum(['engine', 'relay']).exactOptional(),
       })
       .exactOptional(),

@@ -56,7 +56,8 @@ export interface ImageRecord {
     readonly digest?: string;
     /** The engine's, where there is no digest. */
     readonly id?: string;
-    readonly sinceMs: number;
+    /** Absent where that is not known: it was there before a restart, and the report had no room for its date. */
+    readonly sinceMs?: number;
     /** As it was reported before a restart. */
     readonly transport?: Transport;
   };
@@ -244,9 +245,13 @@ const isSeenAs = ({ seen: before }: ImageRecord, { digest, id }: SeenAs): boolea
   before !== undefined && before.digest === digest && (digest !== undefined || before.id === id);
 
 const toSeen = (record: ImageRecord, found: SeenAs, nowMs: number): NonNullable<ImageRecord['seen']> => {
-  const sinceMs = isSeenAs(record, found) ? (record.seen?.sinceMs ?? nowMs) : nowMs;
+  const sinceMs = isSeenAs(record, found) ? record.seen?.sinceMs : nowMs;
   const { digest, id } = found;
-  return { ...(digest === undefined ? {} : { digest }), ...(id === undefined ? {} : { id }), sinceMs };
+  return {
+    ...(digest === undefined ? {} : { digest }),
+    ...(id === undefined ? {} : { id }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+  };
 };
 
 function checkedNow(digest: string, { nowMs, random, generation, policy }: Moment): Partial<ImageRecord> {

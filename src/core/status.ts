@@ -145,7 +145,7 @@ export function toImageStatus(
         attempts: 0,
         ...(digest === undefined ? { id: listed.id } : { digest }),
         sizeBytes: listed.sizeBytes,
-        ...(record?.seen === undefined ? {} : { pulledAtMs: record.seen.sinceMs }),
+        ...(record?.seen?.sinceMs === undefined ? {} : { pulledAtMs: record.seen.sinceMs }),
         transport: toPulledBy(record, listed.id, digest),
       };
     }

@@ -57,7 +57,7 @@ export function toFacts({ status, hub, engine, freeBytes, minFreeBytes, lastPull
         : html`${formatBytes(freeBytes)} free
             <span class="nums">${formatBytes(minFreeBytes)} stay free</span>`,
     ],
-    ['Last image', lastPulledMs === undefined ? html`none yet` : formatMoment(lastPulledMs)],
+    ['Last image', toLastImage(lastPulledMs, status.summary)],
     ['Module', html`${agent.version}, started ${formatMoment(agent.startedAtMs)}`],
   ];
   return html`<dl class="card facts">
@@ -69,6 +69,11 @@ export function toFacts({ status, hub, engine, freeBytes, minFreeBytes, lastPull
         </div>`,
     )}
   </dl>`;
+}
+
+function toLastImage(pulledAtMs: number | undefined, { pulled }: Overview['status']['summary']): Html {
+  if (pulledAtMs !== undefined) return formatMoment(pulledAtMs);
+  return pulled === 0 ? html`none yet` : html`not known`;
 }
 
 function toState({ state, sinceMs }: Neighbour, up: string, down: string): Html {

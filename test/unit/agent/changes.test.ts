@@ -387,6 +387,35 @@ it('an image that came through the relay is still said to have, after a restart 
   expect(second.image('camera')).toMatchObject({ phase: 'Pulled', transport: 'relay' });
 });
 
+it('a restart dates no image anew, nor has it come another way, where the document was cut for size', async () => {
+  const engine = createFakeEngine();
+  engine.pullsFinishAtOnce = true;
+  const images = Object.fromEntries(
+    Array.from({ length: 180 }, (_, i) => [`image-${i}`, `${ADDRESS}/acme/a-long-name-of-an-image-${i}:1`]),
+  );
+  // The engine fetches nothing again where it gives an image its name: it knows the digests of all.
+  for (const reference of Object.values(images)) engine.serve(reference, { layers: {} });
+  const first = startStage({ engine, relay: createFakeRelay });
+  await first.desire(images);
+  await first.clock.advance(600_000);
+  expect(first.image('image-7')).toMatchObject({ phase: 'Pulled', transport: 'relay' });
+  expect(first.image('image-7')).not.toHaveProperty('pulledAt');
+  expect(first.hub.reported).not.toHaveProperty('omitted');
+  await first.stop();
+  engine.evict(images['image-8'] ?? '');
+  const second = startStage({ engine, relay: createFakeRelay });
+  await second.clock.advance(3_600_000);
+  second.hub.serve({ desired: first.hub.desired, reported: first.hub.reported });
+  await second.clock.advance(60_000);
+  const { 'image-8': evicted, ...others } = Object(second.hub.reported['images']);
+  const { 'image-8': _before, ...before } = Object(first.hub.reported['images']);
+  expect(others).toEqual(before);
+  expect(evicted).toMatchObject({ phase: 'Pulled', transport: 'relay', evictions: 1 });
+  const { payload } = await second.call('GetStatus', { images: ['image-7', 'image-8'] });
+  expect(Object(payload).images['image-7']).not.toHaveProperty('pulledAt');
+  expect(Object(payload).images['image-8']).toHaveProperty('pulledAt');
+});
+
 it('something is reported, however many registries are listed', async () => {
   const { desire, hub, clock } = startStage();
   const registryCredentials = Object.fromEntries(

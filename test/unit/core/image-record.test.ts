@@ -136,6 +136,15 @@ describe('a pull', () => {
     );
   });
 
+  it('that brought the same again dates nothing whose time is not known', () => {
+    const undated = { ...isPulled, seen: { digest: A } };
+    expect(pulled(undated, { id: 'id', digest: A, transport: 'engine' }, MOMENT).seen).toEqual({ digest: A });
+    expect(pulled(undated, { id: 'id2', digest: B, transport: 'engine' }, MOMENT).seen).toEqual({
+      digest: B,
+      sinceMs: NOW_MS,
+    });
+  });
+
   it('that failed is tried again after a growing delay', () => {
     const again = failed(isFailed, NOT_FOUND, MOMENT);
     expect(isFailed).toMatchObject({ attempts: 1, failure: { ...NOT_FOUND, retryAtMs: NOW_MS + 10_000 } });

@@ -293,6 +293,15 @@ it.each([
   expect(text).toContain('title="The relay is off: &#34;x&#34;."');
 });
 
+it.each<[string, Parameters<typeof makeOverview>[0]]>([
+  ['none yet', {}],
+  ['not known', { images: { a: PULLED } }],
+  [formatMoment(NOW_MS).html, { images: { a: PULLED }, lastPulledMs: NOW_MS }],
+])('of the last image that came it says: %s', (words, given) => {
+  const { facts } = toView(makeOverview(given), ALL).parts;
+  expect(facts.replaceAll(/\s+/g, ' ')).toContain(`<dt>Last image</dt> <dd>${words}</dd>`);
+});
+
 it('tells apart what a login said, when it was tried and how images come', () => {
   const plant = {
     address: '127.0.0.1:8000',
