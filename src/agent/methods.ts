@@ -22,7 +22,7 @@ import { toCheckAnswer } from '#contract/check-answer';
 import { parseImages } from '#contract/desired-images';
 import { toRegistries } from '#contract/desired-registries';
 import { toPlanAnswer } from '#contract/plan-answer';
-import { formatPath, NAME_FAULT, toLine } from '#contract/findings';
+import { NAME_FAULT, toLine } from '#contract/findings';
 import {
   parseCancelPulls,
   parseCheckRegistry,
@@ -166,9 +166,8 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     if (book.desired === undefined) return desiredUnknown();
     if (deps.isEngineAway()) return engineAway();
     const context = { parentHostName: deps.parentHostName, registries: toRegistries(book.desired) };
-    const images = parseImages(written, context, { faults: [], unknownProperties: [] });
-    const unnamed = Object.keys(written).find((name) => !images.has(name));
-    if (unnamed !== undefined) throw new PayloadError(`${formatPath('images', unnamed)}: ${NAME_FAULT}`);
+    const { images, misnamed } = parseImages(written, context, { faults: [], unknownProperties: [] });
+    if (misnamed[0] !== undefined) throw new PayloadError(`${misnamed[0]}: ${NAME_FAULT}`);
     return { status: 200, payload: toPlanAnswer(await deps.plans.plan(images)) };
   }
 

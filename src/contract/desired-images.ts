@@ -8,17 +8,22 @@ import type { Findings, Json } from '#contract/findings';
 import type { DesiredImage, ImageSpec } from '#core/desired-state';
 import { parsePlatform } from '#core/platform';
 
+/** The entries of `images`: by name, and of those whose name breaks the rule the paths. */
+export interface ParsedImages {
+  readonly images: ReadonlyMap<string, DesiredImage>;
+  readonly misnamed: readonly string[];
+}
+
 /** Reads `images` entry by entry, in name order; of two that want the same local name, the later is at fault. */
-export function parseImages(
-  map: Json,
-  context: ImageContext,
-  findings: Findings,
-): ReadonlyMap<string, DesiredImage> {
+export function parseImages(map: Json, context: ImageContext, findings: Findings): ParsedImages {
   const images = new Map<string, DesiredImage>();
+  const misnamed: string[] = [];
   const claimed = new Map<string, Claim>();
   for (const { name, value, isNamed } of found.listEntries(map)) {
     if (!isNamed) {
-      findings.faults.push(found.toFault(found.formatPath('images', name), found.NAME_FAULT));
+      const path = found.formatPath('images', name);
+      misnamed.push(path);
+      findings.faults.push(found.toFault(path, found.NAME_FAULT));
       continue;
     }
     try {
@@ -30,7 +35,7 @@ export function parseImages(
       images.set(name, toFaultyImage(name, value, error, findings));
     }
   }
-  return images;
+  return { images, misnamed };
 }
 
 function parseSpec(name: string, value: unknown, context: ImageContext, findings: Findings): ImageSpec {

@@ -56,7 +56,7 @@ function parseState(
   const findings: Findings = { faults: [], unknownProperties: [] };
   noteUnknown(document, DesiredDocument.shape, [], findings);
   const registries = parseRegistries(registryMap, context, findings);
-  const images = parseImages(imageMap, { ...context, registries }, findings);
+  const { images } = parseImages(imageMap, { ...context, registries }, findings);
   const settings = parseSettings(document['settings'], findings);
   return {
     ...(version === undefined ? {} : { version }),

@@ -616,6 +616,18 @@ describe('before the first byte', () => {
       payload: { message: expect.stringContaining('images."camera 1.4": ') },
     });
   });
+
+  it('PlanImages takes an entry that is null for none, as desired does, whatever its name', async () => {
+    const stage = startRelayStage();
+    await stage.desire({});
+    const images = { camera: CAMERA, gate: null, 'old gate': null };
+    const { status, payload } = await stage.call('PlanImages', { images });
+    expect([status, Object.keys(Object(payload).images)]).toEqual([200, ['camera']]);
+    expect(await stage.call('PlanImages', { images: { gate: null } })).toMatchObject({
+      status: 200,
+      payload: { images: {}, downloadBytes: 0, fits: true },
+    });
+  });
 });
 
 describe('the budget of the link', () => {
