@@ -128,7 +128,7 @@ show_status() {
 
 show_missing() {
   query "SELECT deviceId, properties.desired.\$version AS wanted, properties.reported.lastDesiredVersion AS taken, properties.reported.lastDesiredStatus AS status, properties.reported.summary AS summary, properties.reported.images AS images FROM devices.modules WHERE $unready" \
-    "[].join('  ', [deviceId, join('/', [to_string(summary.pulled || \`0\`), to_string(summary.desired || \`0\`)]), join('; ', [(taken == \`null\` && 'has reported nothing'), (taken != wanted && 'has not taken up what is desired now'), status.description, join(', ', ${unpulled}.join(' ', [image, phase, reason][?@]))][?@])])"
+    "[].join('  ', [deviceId, join('/', [to_string(summary.pulled || \`0\`), to_string(summary.desired || \`0\`)]), join('; ', [(summary == \`null\` && 'has reported nothing'), (taken != wanted && 'has not taken up what is desired now'), status.description, join(', ', ${unpulled}.join(' ', [image, phase, reason][?@]))][?@])])"
   [ -z "$answer" ] || printf '%s\n' "$answer"
 }
 

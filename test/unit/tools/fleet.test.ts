@@ -3,7 +3,10 @@ import { applyPatch } from '#core/merge-patch';
 import type { JsonObject } from '#core/merge-patch';
 import type { Account, IotHub } from '#test/az/account';
 import { makeBench, toChanges, toLines } from '#test/az/bench';
+import type { Twin } from '#test/az/hub-query';
+import type { FakeHub } from '#test/fakes/fake-hub';
 import { makeFleet } from '#test/fleet/devices';
+import { startStage } from '../agent/stage.ts';
 
 const HUB = ['--hub', 'contoso-hub'];
 const WANTS = ['--wants', 'camera=acme/camera:1.5'];
@@ -19,6 +22,12 @@ const tagsOf = (account: Account): Record<string, unknown> =>
   Object.fromEntries(
     (account.hubs['contoso-hub']?.devices ?? []).map(({ deviceId, tags }) => [deviceId, tags]),
   );
+
+const toTwin = (deviceId: string, { desired, reported }: FakeHub): Twin => ({
+  deviceId,
+  moduleId: 'puller',
+  properties: structuredClone({ desired, reported }),
+});
 
 /** A hub with many devices that are ready, and nothing else. */
 async function makeLargeHub(count: number): Promise<Partial<IotHub>> {
@@ -105,6 +114,18 @@ test('fleet.sh missing has a line for each device that is not ready, with its re
     silent: 'silent  0/0  has reported nothing; has not taken up what is desired now',
   });
   expect(lines['refused']).toMatch(/Failed Unauthorized, .* Failed Unauthorized$/);
+});
+
+test('fleet.sh missing says what a device refused, and not that it has reported nothing', async () => {
+  const { hub, clock } = startStage();
+  hub.setDesired({ schemaVersion: '2.0', images: { camera: { image: 'acme/camera:1.5' } } });
+  await clock.advance(5000);
+  const bench = await makeBench(await makeAccount({ modules: [toTwin('refusing', hub)] }));
+  const run = await bench.run('fleet.sh', ['missing', ...HUB, ...WANTS]);
+  expect([run.code, run.stderr]).toEqual([0, '']);
+  expect(run.stdout).toBe(
+    'refusing  0/0  has not taken up what is desired now; schemaVersion: must be "1.0", or another version 1\n',
+  );
 });
 
 describe('fleet.sh tag', () => {
