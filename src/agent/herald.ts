@@ -52,17 +52,17 @@ export function createHerald(deps: HeraldDeps): Herald {
   const journal = createJournal(deps.log);
   let told: Told = NOTHING_TOLD;
   let heard: Told = NOTHING_TOLD;
-  let rollout: Rollout = { durationMs: 0, bytes: 0, retries: 0 };
+  let rollout: Rollout = { durationMs: 0, bytes: 0, retries: 0, misnamed: [] };
   let begunMs = clock.steadyMs();
 
   /** A rollout is as long as one version of the desired properties is in force. */
   function takeRollout(): Rollout {
-    const version = book.desired?.version;
+    const { version, misnamedImages: misnamed = [] } = book.desired ?? {};
     const before = { ...rollout, durationMs: Math.round(clock.steadyMs() - begunMs) };
-    if (version === rollout.version) return (rollout = before);
+    if (version === rollout.version) return (rollout = { ...before, misnamed });
     journal.leave(before, outlook.standings);
     begunMs = clock.steadyMs();
-    return (rollout = { version, durationMs: 0, bytes: 0, retries: 0 });
+    return (rollout = { version, durationMs: 0, bytes: 0, retries: 0, misnamed });
   }
 
   function hear(): Told {

@@ -86,13 +86,13 @@ export function createJournal(log: Log): Journal {
           tellRollout(rollout, standings);
         }
       }
-      if (said !== 'nothing' || !isStuck(standings)) return;
+      if (said !== 'nothing' || !isStuck(rollout, standings)) return;
       said = 'stuck';
       tellRollout(rollout, standings);
     },
     leave(rollout, standings) {
-      if (said !== 'ready' && standings.size > 0) {
-        const { version } = rollout;
+      const { version, misnamed } = rollout;
+      if (said !== 'ready' && standings.size + misnamed.length > 0) {
         log.info({ version }, `${formatRollout(rollout, standings)}; another version takes its place`);
       }
       said = 'nothing';

@@ -106,6 +106,7 @@ export function createStatus({
     const { ready, lastDesiredVersion, former } = outlook;
     const subject = former ?? { ...book, lastDesiredStatus: outlook.lastDesiredStatus };
     const images = toImages(subject);
+    const misnamed = subject.desired?.misnamedImages.length ?? 0;
     const progress = toProgress();
     const lastDesiredStatus = toDesiredStatus(subject);
     return {
@@ -118,12 +119,13 @@ export function createStatus({
       },
       summary: {
         isReady: ready !== undefined,
-        ...countPhases(images.values()),
+        ...countPhases(images.values(), misnamed),
         ...(progress === undefined ? {} : { progress }),
         ...(ready === undefined ? {} : { ready }),
       },
       registries: toRegistries(subject),
       images,
+      misnamed,
     };
   };
 }

@@ -47,11 +47,10 @@ export function createSurroundings(deps: SurroundingsDeps): Surroundings {
       else engineWatch.take('down', view.message);
     },
     takeStandings(standings) {
-      for (const name of missingSinceMs.keys()) if (!standings.has(name)) missingSinceMs.delete(name);
-      for (const [name, { phase }] of standings) {
-        if (phase === 'Pulled') missingSinceMs.delete(name);
-        else if (!missingSinceMs.has(name)) missingSinceMs.set(name, clock.steadyMs());
-      }
+      const missing = new Set(book.desired?.misnamedImages);
+      for (const [name, { phase }] of standings) if (phase !== 'Pulled') missing.add(name);
+      for (const name of missingSinceMs.keys()) if (!missing.has(name)) missingSinceMs.delete(name);
+      for (const name of missing) if (!missingSinceMs.has(name)) missingSinceMs.set(name, clock.steadyMs());
     },
     toOverview() {
       const nowSteadyMs = clock.steadyMs();

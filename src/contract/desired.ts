@@ -56,13 +56,14 @@ function parseState(
   const findings: Findings = { faults: [], unknownProperties: [] };
   noteUnknown(document, DesiredDocument.shape, [], findings);
   const registries = parseRegistries(registryMap, context, findings);
-  const { images } = parseImages(imageMap, { ...context, registries }, findings);
+  const { images, misnamed } = parseImages(imageMap, { ...context, registries }, findings);
   const settings = parseSettings(document['settings'], findings);
   return {
     ...(version === undefined ? {} : { version }),
     registries: registries.valid,
     faultyRegistries: registries.atFault,
     images,
+    misnamedImages: misnamed,
     settings,
     faults: findings.faults.toSorted((a, b) => compareText(a.path, b.path)),
     unknownProperties: findings.unknownProperties.toSorted(compareText),

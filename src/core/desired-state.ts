@@ -116,6 +116,8 @@ export interface DesiredState {
   readonly faultyRegistries: ReadonlyMap<string, FaultyRegistry>;
   /** In name order. */
   readonly images: ReadonlyMap<string, DesiredImage>;
+  /** Paths of images that are wanted under a name that breaks the rule: nothing is known of them but that. */
+  readonly misnamedImages: readonly string[];
   readonly settings: Settings;
   /** In path order. */
   readonly faults: readonly Fault[];

@@ -16,7 +16,10 @@ export interface Plan {
   readonly standings: ReadonlyMap<string, Standing>;
   /** Names whose demand ended without an attempt, and whether it was met. */
   readonly settledDemands: ReadonlyMap<string, boolean>;
-  /** Every image is `Pulled`, and the registry has been asked for each that the desired properties ask about. */
+  /**
+   * Every image is `Pulled`, and the registry has been asked for each that the desired properties ask about; none is left
+   * out for its name.
+   */
   readonly isReady: boolean;
   /** Milliseconds since 1970. */
   readonly wakeAtMs?: number;
@@ -55,7 +58,9 @@ export function plan(world: World): Plan {
     actions,
     standings,
     settledDemands,
-    isReady: all.every(({ standing, isSettled }) => standing.phase === 'Pulled' && isSettled),
+    isReady:
+      world.desired.misnamedImages.length === 0 &&
+      all.every(({ standing, isSettled }) => standing.phase === 'Pulled' && isSettled),
     ...(wakeAtMs === Infinity ? {} : { wakeAtMs }),
   };
 }

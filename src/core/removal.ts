@@ -21,8 +21,10 @@ export function findObstacle(reference: string, scene: RemovalScene): string | u
   if (image === undefined) return 'The engine does not have it.';
   if (!owned.has(reference)) return 'This module did not pull it.';
   if (idsInUse.has(image.id)) return 'A container uses it.';
+  // An entry at fault may stand for anything until it is corrected.
+  const [misnamed] = desired.misnamedImages;
+  if (misnamed !== undefined) return `${misnamed} is at fault, and may mean it.`;
   for (const wanted of desired.images.values()) {
-    // It may stand for anything until it is corrected.
     if (wanted.kind === 'fault') return `images.${wanted.name} is at fault, and may mean it.`;
     if (toNames(wanted.spec).some((name) => index.byName.get(name)?.id === image.id)) {
       return `It is the same image as ${wanted.name}, which is desired.`;

@@ -8,7 +8,7 @@ import type { Action, World } from '#core/world';
 export function toUnlisted({ desired, owned, claimed, engine, running }: World): readonly string[] {
   if (desired.settings.unlisted !== 'remove' || owned.size === 0 || engine.kind === 'unavailable') return [];
   // An entry at fault may stand for anything: until it is corrected, nothing is taken away.
-  if (desired.faults.some(({ path }) => path.startsWith('images'))) return [];
+  if (desired.misnamedImages.length > 0) return [];
   const { index } = engine;
   const neededIds = new Set<string>();
   for (const image of desired.images.values()) {

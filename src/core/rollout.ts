@@ -10,11 +10,13 @@ export interface Rollout {
   readonly bytes: number;
   /** Pulls that failed. */
   readonly retries: number;
+  /** Paths of images that are left out for their name. */
+  readonly misnamed: readonly string[];
 }
 
 /** Nothing is under way any more, and not all is well. */
-export function isStuck(standings: ReadonlyMap<string, Standing>): boolean {
-  let isShort = false;
+export function isStuck({ misnamed }: Rollout, standings: ReadonlyMap<string, Standing>): boolean {
+  let isShort = misnamed.length > 0;
   for (const standing of standings.values()) {
     if (standing.phase === 'Pulled') continue;
     if (standing.phase !== 'Failed' && !isLowDisk(standing)) return false;
@@ -27,7 +29,7 @@ const MOST_NAMED = 5;
 
 /** One line on a rollout: `rollout 42: 5 of 5 images ready in 1 min 12 s, 483 MB, 1 retry`. */
 export function formatRollout(
-  { version, durationMs, bytes, retries }: Rollout,
+  { version, durationMs, bytes, retries, misnamed }: Rollout,
   standings: ReadonlyMap<string, Standing>,
 ): string {
   const all = [...standings];
@@ -35,10 +37,12 @@ export function formatRollout(
   const failed = all.flatMap(([name, standing]) =>
     standing.phase === 'Failed' ? [`${name} (${standing.reason})`] : [],
   );
+  failed.push(...misnamed.map((path) => `${path} (InvalidImage)`));
   const waiting = all.flatMap(([name, standing]) => (isLowDisk(standing) ? [`${name} (LowDisk)`] : []));
-  const time = `${pulled === all.length ? 'in' : 'after'} ${formatDuration(durationMs)}`;
+  const desired = all.length + misnamed.length;
+  const time = `${pulled === desired ? 'in' : 'after'} ${formatDuration(durationMs)}`;
   const facts = [
-    `${pulled} of ${all.length} ${all.length === 1 ? 'image' : 'images'} ready ${time}`,
+    `${pulled} of ${desired} ${desired === 1 ? 'image' : 'images'} ready ${time}`,
     formatBytes(bytes),
     retries === 1 ? '1 retry' : `${retries === 0 ? 'no' : retries} retries`,
   ];

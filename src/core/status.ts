@@ -17,6 +17,8 @@ export interface Status {
   readonly registries: ReadonlyMap<string, RegistryStatus>;
   /** In name order. */
   readonly images: ReadonlyMap<string, ImageStatus>;
+  /** How many images are left out for their name: they have no entry, and count as failed. */
+  readonly misnamed: number;
 }
 
 export interface AgentStatus {
@@ -166,12 +168,13 @@ function toPulledBy(record: ImageRecord | undefined, id: string, digest: string 
   return (seen?.digest === digest ? seen?.transport : undefined) ?? 'engine';
 }
 
-/** The counts of a summary. */
+/** The counts of a summary. @param misnamed - how many images are left out for their name */
 export function countPhases(
   images: Iterable<ImageStatus>,
+  misnamed: number,
 ): Pick<Summary, 'desired' | 'pulled' | 'pulling' | 'waiting' | 'failed'> {
-  const counts = { Pulled: 0, Pulling: 0, Waiting: 0, Failed: 0 };
-  let desired = 0;
+  const counts = { Pulled: 0, Pulling: 0, Waiting: 0, Failed: misnamed };
+  let desired = misnamed;
   for (const { phase } of images) {
     counts[phase] += 1;
     desired += 1;

@@ -1,6 +1,7 @@
 import { METRICS } from '#core/metrics';
 import type { MetricName } from '#core/metrics';
 import type { Neighbour, Overview } from '#core/overview';
+import type { Reason } from '#core/reason';
 import type { Status } from '#core/status';
 import type { Series, Tally } from '#core/tally';
 import { formatExposition } from '#web/exposition';
@@ -56,13 +57,14 @@ function toGauges(overview: Overview, { nodeVersion }: MetricsIdentity): Gauges 
   };
 }
 
-function countReasons({ images }: Status): Series[] {
+function countReasons({ images, misnamed }: Status): Series[] {
   const counts = new Map<string, Series>();
-  for (const { phase, reason } of images.values()) {
-    if (reason === undefined) continue;
+  const count = (phase: string, reason: Reason, more = 1): void => {
     const key = `${phase} ${reason}`;
-    counts.set(key, of((counts.get(key)?.value ?? 0) + 1, { phase, reason }));
-  }
+    counts.set(key, of((counts.get(key)?.value ?? 0) + more, { phase, reason }));
+  };
+  for (const { phase, reason } of images.values()) if (reason !== undefined) count(phase, reason);
+  if (misnamed > 0) count('Failed', 'InvalidImage', misnamed);
   return [...counts.values()];
 }
 

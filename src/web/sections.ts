@@ -2,7 +2,7 @@ import { formatBytes } from '#core/format';
 import type { Neighbour, Overview } from '#core/overview';
 import type { Route } from '#core/route';
 import type { RegistryStatus } from '#core/status';
-import { formatMoment } from '#web/format';
+import { formatCount, formatMoment } from '#web/format';
 import type { Headline } from '#web/headline';
 import { html, NOTHING } from '#web/html';
 import type { Html } from '#web/html';
@@ -154,15 +154,25 @@ export function toFilters({ status }: Overview, selection: Selection): Html {
 }
 
 /** Which images are shown of how many, with links to the others. */
-export function toPager({ total, page, pages }: Selected, selection: Selection): Html {
-  if (total === 0) return html`<p>There is no such image.</p>`;
-  if (pages === 1) return NOTHING;
+export function toPager(
+  { total, page, pages }: Selected,
+  selection: Selection,
+  { misnamed }: Overview['status'],
+): Html {
+  const { phase, find } = selection;
+  const isMeant = misnamed > 0 && find === '' && (phase === undefined || phase === 'Failed');
+  const unlisted = isMeant
+    ? html`<p>Not listed, because of the name: ${formatCount(misnamed, 'image')} (see above).</p>`
+    : NOTHING;
+  if (total === 0) return isMeant ? unlisted : html`<p>There is no such image.</p>`;
+  if (pages === 1) return unlisted;
   const toLink = (target: number, label: string): Html =>
     target < 1 || target > pages
       ? NOTHING
       : html`<a href="/${formatSelection(selection, { page: target })}#images">${label}</a>`;
   return html`<p>
-    ${toLink(page - 1, 'Before')}
-    <span class="nums">Page ${page} of ${pages}, ${total} images</span> ${toLink(page + 1, 'Next')}
-  </p>`;
+      ${toLink(page - 1, 'Before')}
+      <span class="nums">Page ${page} of ${pages}, ${total} images</span> ${toLink(page + 1, 'Next')}
+    </p>
+    ${unlisted}`;
 }

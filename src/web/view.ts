@@ -31,7 +31,7 @@ export function toView(overview: Overview, selection: Selection): View {
       facts: toFacts(overview).html,
       registries: toRegistries(overview).html,
       filters: toFilters(overview, selection).html,
-      pager: toPager(selected, selection).html,
+      pager: toPager(selected, selection, overview.status).html,
     },
     rows: new Map(selected.images.map(([name, image]) => [name, toImageRow(name, image).html])),
   };

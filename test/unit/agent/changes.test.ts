@@ -416,6 +416,37 @@ it('a restart dates no image anew, nor has it come another way, where the docume
   expect(Object(payload).images['image-8']).toHaveProperty('pulledAt');
 });
 
+it.each([true, false])(
+  'an image that is left out for its name counts as failed, and nothing is ready until it is mended (others: %s)',
+  async (hasOthers) => {
+    const engine = createFakeEngine();
+    engine.serve(CAMERA);
+    engine.serve(GATE);
+    engine.pullsFinishAtOnce = true;
+    const { desire, clock, hub, phases } = startStage({ engine });
+    const others = hasOthers ? { camera: CAMERA } : {};
+    await desire({ ...others, 'acme/gate': GATE });
+    await clock.advance(10_000);
+    const { length: pulled } = Object.keys(others);
+    expect(hub.reported['summary']).toEqual({
+      ready: false,
+      desired: pulled + 1,
+      pulled,
+      pulling: 0,
+      waiting: 0,
+      failed: 1,
+    });
+    expect(Object.keys(phases())).toEqual(Object.keys(others));
+    expect(hub.reported['lastDesiredStatus']).toMatchObject({
+      code: 400,
+      description: expect.stringMatching(/^images\."acme\/gate": the name of an entry must be/),
+    });
+    await desire({ ...others, gate: GATE });
+    await clock.advance(10_000);
+    expect(hub.reported['summary']).toMatchObject({ ready: true, desired: pulled + 1, failed: 0 });
+  },
+);
+
 it('something is reported, however many registries are listed', async () => {
   const { desire, hub, clock } = startStage();
   const registryCredentials = Object.fromEntries(

@@ -53,6 +53,25 @@ describe('the log of a rollout', () => {
     expect(listLines(stage).slice(before)).toEqual([]);
   });
 
+  it('names what is left out for its name as failed, though nothing else is', async () => {
+    const stage = startStage();
+    await stage.desire({ 'acme/gate': 'acme/gate:1' });
+    await stage.clock.advance(HOUR_MS);
+    const [, line] = listLines(stage);
+    expect(line).toMatch(/^warn rollout 1: 0 of 1 image ready after \d+ s, 0 B, no retries; failed: /);
+    expect(line).toMatch(/; failed: images\."acme\/gate" \(InvalidImage\)$/);
+    expect(listLines(stage)).toHaveLength(3);
+    await stage.desire({});
+    await stage.clock.advance(5000);
+    expect(listLines(stage).slice(3)).toEqual([
+      'info desired properties accepted',
+      expect.stringMatching(
+        /^info rollout 1: 0 of 1 .*"acme\/gate" \(InvalidImage\); another version takes its place$/,
+      ),
+      expect.stringMatching(/^info rollout 2: 0 of 0 images ready/),
+    ]);
+  });
+
   it('ends in one line when all are ready, whatever came before', async () => {
     const stage = await startWithFault();
     const before = listLines(stage).length;

@@ -93,6 +93,11 @@ describe('RemoveImages', () => {
       removed: [],
       kept: { [CAMERA]: 'images.wrong is at fault, and may mean it.' },
     });
+    await stage.desire({ gate: 'acme/gate:1', 'acme/camera': 'acme/camera:1' });
+    expect(await remove(stage, 'acme/camera:1')).toMatchObject({
+      removed: [],
+      kept: { [CAMERA]: 'images."acme/camera" is at fault, and may mean it.' },
+    });
   });
 
   it('keeps what somebody else brought after its own was taken away', async () => {

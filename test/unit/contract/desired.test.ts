@@ -43,6 +43,7 @@ describe('the desired document as a whole', () => {
         registries: new Map(),
         faultyRegistries: new Map(),
         images: new Map(),
+        misnamedImages: [],
         settings: DEFAULT_SETTINGS,
         faults: [],
         unknownProperties: [],

@@ -119,8 +119,9 @@ const anyStatus: fc.Arbitrary<Status> = fc.record(
               .map(named),
           ),
       ),
+    misnamed: fc.constant(0),
   },
-  { requiredKeys: ['agent', 'summary', 'registries', 'images'] },
+  { requiredKeys: ['agent', 'summary', 'registries', 'images', 'misnamed'] },
 );
 
 it('the reported document keeps its schema and its size, whatever is desired', () => {

@@ -51,6 +51,7 @@ function toStatus(count: number, phase?: ImageStatus['phase'], registries = 1): 
     summary: { isReady: false, desired: count, pulled: 1, pulling: 2, waiting: 3, failed: 4 },
     registries: new Map(Array.from({ length: registries }, (_, index) => [`r${index}`, toRegistry(index)])),
     images: new Map(images),
+    misnamed: 0,
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatBytes, formatDuration, formatSome } from '#core/format';
 import { formatRollout, isStuck } from '#core/rollout';
+import type { Rollout } from '#core/rollout';
 import type { Standing } from '#core/world';
 
 it.each([
@@ -47,6 +48,9 @@ describe('a rollout', () => {
   const all = (...standings: Standing[]) =>
     new Map(standings.map((standing, index) => [`image${index}`, standing] as const));
 
+  const NOTHING: Rollout = { durationMs: 0, bytes: 0, retries: 0, misnamed: [] };
+  const MISNAMED: Rollout = { ...NOTHING, misnamed: ['images."a b"'] };
+
   it.each<[string, ReadonlyMap<string, Standing>, number]>([
     [
       'rollout 42: 5 of 5 images ready in 1 min 12 s, 483 MB, 1 retry',
@@ -70,26 +74,31 @@ describe('a rollout', () => {
       0,
     ],
   ])('is told as %s', (line, standings, retries) => {
-    expect(formatRollout({ version: 42, durationMs: 72_000, bytes: 483_000_000, retries }, standings)).toBe(
-      line,
-    );
+    const rollout = { ...NOTHING, version: 42, durationMs: 72_000, bytes: 483_000_000, retries };
+    expect(formatRollout(rollout, standings)).toBe(line);
   });
 
   it('without a version has no number', () => {
-    expect(formatRollout({ durationMs: 0, bytes: 0, retries: 0 }, all())).toBe(
-      'rollout: 0 of 0 images ready in 0 s, 0 B, no retries',
+    expect(formatRollout(NOTHING, all())).toBe('rollout: 0 of 0 images ready in 0 s, 0 B, no retries');
+  });
+
+  it('counts what is left out for its name', () => {
+    expect(formatRollout(MISNAMED, all(pulled, missing))).toBe(
+      'rollout: 1 of 3 images ready after 0 s, 0 B, no retries; failed: image1 (NotFound), images."a b" (InvalidImage)',
     );
   });
 
   it('is stuck when something failed, or has no room, and nothing is under way', () => {
-    expect(isStuck(all(pulled, missing))).toBe(true);
-    expect(isStuck(all(pulled, large))).toBe(true);
-    expect(isStuck(all(large, missing))).toBe(true);
-    expect(isStuck(all(large, queued))).toBe(false);
-    expect(isStuck(all(large, { phase: 'Pulling' }))).toBe(false);
-    expect(isStuck(all(pulled, missing, queued))).toBe(false);
-    expect(isStuck(all(missing, { phase: 'Pulling' }))).toBe(false);
-    expect(isStuck(all(pulled))).toBe(false);
-    expect(isStuck(all())).toBe(false);
+    expect(isStuck(NOTHING, all(pulled, missing))).toBe(true);
+    expect(isStuck(NOTHING, all(pulled, large))).toBe(true);
+    expect(isStuck(NOTHING, all(large, missing))).toBe(true);
+    expect(isStuck(NOTHING, all(large, queued))).toBe(false);
+    expect(isStuck(NOTHING, all(large, { phase: 'Pulling' }))).toBe(false);
+    expect(isStuck(NOTHING, all(pulled, missing, queued))).toBe(false);
+    expect(isStuck(NOTHING, all(missing, { phase: 'Pulling' }))).toBe(false);
+    expect(isStuck(NOTHING, all(pulled))).toBe(false);
+    expect(isStuck(NOTHING, all())).toBe(false);
+    expect(isStuck(MISNAMED, all(pulled))).toBe(true);
+    expect(isStuck(MISNAMED, all(pulled, queued))).toBe(false);
   });
 });

@@ -956,6 +956,17 @@ describe('plan', () => {
   });
 });
 
+it('a plan is not ready while an image is left out for its name, though all others are here', () => {
+  const world = toWorld({
+    specs: { camera: CAMERA },
+    records: { camera: SETTLED },
+    listed: [listed(CAMERA)],
+  });
+  const misnamedImages = ['images."a b"'];
+  expect(plan(world).isReady).toBe(true);
+  expect(plan({ ...world, desired: { ...world.desired, misnamedImages } }).isReady).toBe(false);
+});
+
 describe('plan of removals, with unlisted: remove', () => {
   const LISTED = listed(CAMERA);
   const GONE = listed(GATE, digestOf('c'));
@@ -1029,7 +1040,7 @@ describe('plan of removals, with unlisted: remove', () => {
   it('removes nothing while an entry is at fault, for it may stand for anything', () => {
     expect(toActions({ faults: { bad: 'images.bad: no' } })).toEqual([]);
     const { desired } = toWorld(scene);
-    const unnamed = { ...desired, faults: [{ path: 'images["a b"]', message: 'is not a name' }] };
-    expect(toActions({ world: { desired: unnamed } })).toEqual([]);
+    const misnamed = { ...desired, misnamedImages: ['images."a b"'] };
+    expect(toActions({ world: { desired: misnamed } })).toEqual([]);
   });
 });

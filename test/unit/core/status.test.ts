@@ -161,8 +161,9 @@ describe('a registry is told', () => {
 it('phases are counted, and their sum is what is desired', () => {
   const phases = ['Pulled', 'Pulled', 'Failed', 'Waiting', 'Pulling', 'Pulled'] as const;
   const images = phases.map((phase): ImageStatus => ({ image, phase, attempts: 0, evictions: 0 }));
-  expect(countPhases(images)).toEqual({ desired: 6, pulled: 3, pulling: 1, waiting: 1, failed: 1 });
-  expect(countPhases([])).toEqual({ desired: 0, pulled: 0, pulling: 0, waiting: 0, failed: 0 });
+  expect(countPhases(images, 0)).toEqual({ desired: 6, pulled: 3, pulling: 1, waiting: 1, failed: 1 });
+  expect(countPhases(images, 2)).toEqual({ desired: 8, pulled: 3, pulling: 1, waiting: 1, failed: 3 });
+  expect(countPhases([], 0)).toEqual({ desired: 0, pulled: 0, pulling: 0, waiting: 0, failed: 0 });
 });
 
 it('the lines of a set are sorted, whatever order the images have', () => {

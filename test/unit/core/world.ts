@@ -111,6 +111,7 @@ export function toWorld(scene: Scene): World {
       registries: new Map([['plant', PLANT]]),
       faultyRegistries: new Map(),
       images,
+      misnamedImages: [],
       settings: { ...DEFAULT_SETTINGS, ...scene.settings },
       faults: [],
       unknownProperties: [],

@@ -139,6 +139,27 @@ it('tells a report that edgeHub refused from one that it did not answer', async 
   expect(numbers['reports_total{result="unanswered"}']).toBe(0);
 });
 
+it('counts an image that is left out for its name as one that failed, and as missing', async () => {
+  const stage = startStage();
+  await stage.desire({ 'acme/gate': 'acme/gate:1', lost: 'acme/lost:1', wrong: 'Acme' });
+  await stage.clock.advance(5000);
+  expect(read(stage)).toMatchObject({
+    ready: 0,
+    'images{phase="Failed"}': 3,
+    'images_not_pulled{phase="Failed",reason="NotFound"}': 1,
+    'images_not_pulled{phase="Failed",reason="InvalidImage"}': 2,
+    desired_accepted: 0,
+  });
+  await stage.desire({ 'acme/gate': 'acme/gate:1' });
+  await stage.clock.advance(60_000);
+  expect(read(stage)).toMatchObject({
+    'images_not_pulled{phase="Failed",reason="InvalidImage"}': 1,
+    oldest_unmet_image_age_seconds: 67,
+  });
+  await stage.desire({});
+  expect(read(stage)).toMatchObject({ ready: 1, oldest_unmet_image_age_seconds: 0 });
+});
+
 it('a cancelled pull is no failure, a stalled one is', async () => {
   const stage = startStage();
   const { engine, desire, clock, call } = stage;

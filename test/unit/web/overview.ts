@@ -36,7 +36,7 @@ interface Given extends Partial<Omit<Overview, 'status'>> {
 
 /** A device on which all answers, with these images. */
 export function makeOverview({ images = {}, registries = {}, status = {}, ...rest }: Given = {}): Overview {
-  const counts = countPhases(Object.values(images));
+  const counts = countPhases(Object.values(images), status.misnamed ?? 0);
   const isReady = counts.desired > 0 && counts.pulled === counts.desired;
   return {
     nowMs: NOW_MS,
@@ -58,6 +58,7 @@ export function makeOverview({ images = {}, registries = {}, status = {}, ...res
       },
       registries: new Map(Object.entries(registries)),
       images: new Map(Object.entries(images)),
+      misnamed: 0,
       ...status,
     },
   };

@@ -302,6 +302,22 @@ it.each<[string, Parameters<typeof makeOverview>[0]]>([
   expect(facts.replaceAll(/\s+/g, ' ')).toContain(`<dt>Last image</dt> <dd>${words}</dd>`);
 });
 
+it('says how many images are not listed for their name, where they would be', () => {
+  const toPager = (query: string, images = {}): string =>
+    toView(
+      makeOverview({ images, status: { misnamed: 2 } }),
+      toSelection(new URLSearchParams(query)),
+    ).parts.pager.replaceAll(/<[^>]*>/g, '');
+  const words = 'Not listed, because of the name: 2 images (see above).';
+  expect(toPager('')).toBe(words);
+  expect(toPager('show=Failed', { a: PULLED })).toBe(words);
+  expect(toPager('show=Pulled', { a: MISSING })).toBe('There is no such image.');
+  expect(toPager('find=nothing', { a: PULLED })).toBe('There is no such image.');
+  const many = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`image-${i}`, PULLED]));
+  expect(toPager('', many)).toMatch(/Page 1 of 2, 101 images\s+Next\s+Not listed/);
+  expect(toPager('show=Pulled', { a: PULLED })).toBe('');
+});
+
 it('tells apart what a login said, when it was tried and how images come', () => {
   const plant = {
     address: '127.0.0.1:8000',
