@@ -124,6 +124,8 @@ show_status() {
   query "SELECT properties.reported.images AS images FROM devices.modules WHERE $unready" \
     "[].${unpulled}[] | [].join(' ', [phase, reason][?@])"
   [ -z "$answer" ] || printf '%s\n' "$answer" | sort | uniq -c | sort -rn
+  number "SELECT COUNT() AS n FROM devices.modules WHERE $unready AND properties.reported.lastDesiredStatus.code > 200"
+  [ "$answer" -eq 0 ] || say "$answer are not ready and have a fault in their desired properties: fleet.sh missing says which"
 }
 
 show_missing() {

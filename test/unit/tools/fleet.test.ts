@@ -6,7 +6,7 @@ import { makeBench, toChanges, toLines } from '#test/az/bench';
 import type { Twin } from '#test/az/hub-query';
 import type { FakeHub } from '#test/fakes/fake-hub';
 import { makeFleet } from '#test/fleet/devices';
-import { startStage } from '../agent/stage.ts';
+import { ADDRESS, startStage } from '../agent/stage.ts';
 
 const HUB = ['--hub', 'contoso-hub'];
 const WANTS = ['--wants', 'camera=acme/camera:1.5'];
@@ -126,6 +126,25 @@ test('fleet.sh missing says what a device refused, and not that it has reported 
   expect(run.stdout).toBe(
     'refusing  0/0  has not taken up what is desired now; schemaVersion: must be "1.0", or another version 1\n',
   );
+});
+
+test('a device that wants an image under a name that is none is not ready, and fleet.sh says why', async () => {
+  const { hub, desire, engine, clock } = startStage();
+  engine.serve(`${ADDRESS}/acme/camera:1.5`);
+  engine.pullsFinishAtOnce = true;
+  await desire({ camera: 'acme/camera:1.5', 'acme/gate': 'acme/gate:1' });
+  await clock.advance(5000);
+  const bench = await makeBench(await makeAccount({ modules: [toTwin('misnaming', hub)] }));
+  const status = await bench.run('fleet.sh', ['status', ...HUB, ...WANTS]);
+  expect([status.code, status.stderr]).toEqual([0, '']);
+  expect(status.stdout).toBe(
+    '1 devices, 0 of them ready\n1 have taken up their newest desired properties\n1 of 2 images are there\n' +
+      '1 are not ready and have a fault in their desired properties: fleet.sh missing says which\n',
+  );
+  const missing = await bench.run('fleet.sh', ['missing', ...HUB, ...WANTS]);
+  expect(missing.stdout).toMatch(/^misnaming {2}1\/2 {2}images\."acme\/gate": the name of an entry must be/);
+  const tag = await bench.run('fleet.sh', ['tag', ...HUB, ...WANTS, ...TAG, '--apply']);
+  expect([tag.code, toChanges(tag)]).toEqual([0, []]);
 });
 
 describe('fleet.sh tag', () => {
