@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ImageEntry } from '#contract/desired-schema';
 import { isObject } from '#contract/findings';
 import type { ImageRecord } from '#core/image-record';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
@@ -115,15 +116,15 @@ const KEPT_IN_CLEAR = ['address', 'username', 'ca'] as const;
 
 /** Takes the desired properties apart: what may be stored in clear, and the passwords by registry. */
 export function splitSecrets(desired: JsonObject): { document: JsonObject; passwords: JsonObject } {
-  const entries = Object.entries(toObject(desired['registryCredentials']));
-  const pick = (entry: JsonValue, keys: readonly string[]): JsonObject =>
-    Object.fromEntries(Object.entries(toObject(entry)).filter(([key]) => keys.includes(key)));
+  const written = Object.entries(toObject(desired['registryCredentials']));
+  // One that is null is none; without what it holds it would be one at fault.
+  const entries = written.filter(([, entry]) => entry !== null);
   const registryCredentials = Object.fromEntries(
     entries.map(([name, entry]) => [name, pick(entry, KEPT_IN_CLEAR)]),
   );
   const { $version, schemaVersion, settings } = desired;
   const images = Object.fromEntries(
-    Object.entries(toObject(desired['images'])).filter(([, image]) => !hasUserInfo(image)),
+    Object.entries(toObject(desired['images'])).map(([name, image]) => [name, toKeptImage(image)]),
   );
   const kept = { $version, schemaVersion, images, settings, registryCredentials };
   return {
@@ -156,9 +157,16 @@ export function joinSecrets(
 const hasPassword = (entry: JsonValue | undefined): boolean =>
   PASSWORDS.some((key) => key in toObject(entry));
 
-/** Whether an entry is written as an address with a login in it: it is at fault, and not to be kept. */
-function hasUserInfo(entry: JsonValue): boolean {
-  return /@(?!sha256:)/.test(JSON.stringify(entry));
+/** In place of what may hold a secret: no image is written like this, so that the entry stays at fault. */
+const NOT_KEPT = '[secret]';
+
+/** An entry without what is not known of it; one that is written as an address with a login in it is at fault. */
+function toKeptImage(entry: JsonValue): JsonValue {
+  const kept = isObject(entry) ? pick(entry, Object.keys(ImageEntry.shape)) : entry;
+  return /@(?!sha256:)/.test(JSON.stringify(kept)) ? NOT_KEPT : kept;
 }
+
+const pick = (entry: JsonValue, keys: readonly string[]): JsonObject =>
+  Object.fromEntries(Object.entries(toObject(entry)).filter(([key]) => keys.includes(key)));
 
 const toObject = (value: JsonValue | undefined): JsonObject => (isObject(value) ? (value as JsonObject) : {});

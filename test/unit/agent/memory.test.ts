@@ -177,6 +177,42 @@ describe('a storage folder that hangs at the start', () => {
   });
 });
 
+describe('an image that is written with what may be a secret', () => {
+  it('is not taken for one that nobody lists: it is at fault, and what it may mean stays', async () => {
+    const { engine, memory } = await liveOnce({ unlisted: 'remove' });
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: 'user:one@host/acme/camera:1' }, { unlisted: 'remove' });
+    await first.clock.advance(5000);
+    expect(first.phases()).toEqual({ camera: 'Failed InvalidImage' });
+    await first.stop();
+    expect(memory.store.text).not.toContain('user:one');
+    const { hub, clock, phases } = startStage({ engine, memory });
+    hub.disconnect();
+    await clock.advance(60_000);
+    expect(engine.calls.filter((call) => call.startsWith('untag'))).toEqual([]);
+    hub.serve({ desired: {}, reported: {} });
+    hub.connect();
+    await clock.advance(1000);
+    expect(phases()).toEqual({ camera: 'Failed InvalidImage' });
+    expect(hub.reported['summary']).toMatchObject({ ready: false, desired: 1, failed: 1 });
+  });
+
+  it('is remembered without what this version does not know, and pulled', async () => {
+    const { engine, memory } = await liveOnce();
+    const entry = { image: 'acme/camera:1', owner: 'somebody@plant.example', password: 'hush' };
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: entry });
+    await first.clock.advance(5000);
+    await first.stop();
+    expect(memory.store.text).not.toMatch(/somebody@|hush/);
+    engine.evict(CAMERA);
+    const { hub, clock, agent } = startStage({ engine, memory });
+    hub.disconnect();
+    await clock.advance(60_000);
+    expect(agent.toOverview().status.summary).toMatchObject({ isReady: true, desired: 1, pulled: 1 });
+  });
+});
+
 describe('what is remembered', () => {
   it('holds no password in clear', async () => {
     const { store } = await liveOnce();
@@ -190,6 +226,20 @@ describe('what is remembered', () => {
     await stage.clock.advance(5000);
     expect(unsealed.text).toContain('acme/camera');
     expect(unsealed.text).not.toMatch(/"one"|user:one/);
+  });
+
+  it('has no registry whose entry is null, as desired has none', async () => {
+    const { engine, memory } = await liveOnce();
+    const first = startStage({ engine, memory });
+    const plant = { address: ADDRESS, username: 'device', password: 'one' };
+    await first.desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: { former: null, plant } });
+    await first.clock.advance(5000);
+    expect(first.phases()).toEqual({ camera: 'Pulled' });
+    await first.stop();
+    const { hub, clock, agent } = startStage({ engine, memory });
+    hub.disconnect();
+    await clock.advance(60_000);
+    expect(agent.toOverview().status.images.get('camera')).toMatchObject({ phase: 'Pulled' });
   });
 
   it('lets an image that was pulled before a restart be removed after it', async () => {
