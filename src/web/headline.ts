@@ -1,4 +1,5 @@
-import type { Overview } from '#core/overview';
+import type { Neighbour, Overview } from '#core/overview';
+import type { Status } from '#core/status';
 import { formatCount } from '#web/format';
 
 /** How everything stands, in one sentence, and whether it is well. */
@@ -23,13 +24,7 @@ export function toHeadline({ status, engine, hub }: Overview): Headline {
       title: `! ${title}`,
     };
   }
-  if (desired === 0) {
-    const isKnown = status.lastDesiredStatus !== undefined;
-    const missing = hub.state === 'down' ? 'Not connected to edgeHub' : 'Waiting for edgeHub';
-    const text = isKnown ? 'No images are desired' : missing;
-    const rest = isKnown ? '' : 'Nothing is known yet of what is to be pulled.';
-    return { tone: 'calm', text, rest, title };
-  }
+  if (desired === 0) return toNoneDesired(status, hub, title);
   if (isReady) {
     const text = desired === 1 ? 'The image is on this device' : `All ${desired} images are on this device`;
     return { tone: 'good', text, rest: '', title: `✓ ${title}` };
@@ -48,5 +43,25 @@ export function toHeadline({ status, engine, hub }: Overview): Headline {
     text: `${pulled} of ${formatCount(desired, 'image')} on this device`,
     rest: `${rest.join(', ')}.`,
     title: failed > 0 ? `! ${title}` : title,
+  };
+}
+
+function toNoneDesired(
+  { lastDesiredVersion, lastDesiredStatus: found }: Status,
+  hub: Neighbour,
+  title: string,
+): Headline {
+  if (found === undefined) {
+    const text = hub.state === 'down' ? 'Not connected to edgeHub' : 'Waiting for edgeHub';
+    return { tone: 'calm', text, rest: 'Nothing is known yet of what is to be pulled.', title };
+  }
+  if (found.code === 200) return { tone: 'calm', text: 'No images are desired', rest: '', title };
+  // Faults of entries are 400 as well, and the others are in force then.
+  const isRefused = found.code === 412 || lastDesiredVersion === undefined;
+  return {
+    tone: 'bad',
+    text: isRefused ? 'The desired properties were refused' : 'The desired properties have a fault',
+    rest: 'No image is desired that could be pulled.',
+    title: `! ${title}`,
   };
 }

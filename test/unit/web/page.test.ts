@@ -96,6 +96,23 @@ describe('the headline', () => {
     );
   });
 
+  it.each([
+    ['refused at the first start', 412, undefined, 'The desired properties were refused'],
+    ['no object of images', 400, undefined, 'The desired properties were refused'],
+    ['refused after some that list nothing', 412, 42, 'The desired properties were refused'],
+    ['at fault in all that they list', 400, 42, 'The desired properties have a fault'],
+  ])('where the desired properties are %s and no image is in force', (_how, code, version, text) => {
+    const overview = makeOverview({ status: { lastDesiredStatus: { code, description: 'why' } } });
+    const { lastDesiredVersion: _inForce, ...status } = overview.status;
+    const known = version === undefined ? {} : { lastDesiredVersion: version };
+    expect(toHeadline({ ...overview, status: { ...status, ...known } })).toEqual({
+      tone: 'bad',
+      text,
+      rest: 'No image is desired that could be pulled.',
+      title: '! 0/0',
+    });
+  });
+
   it('where the engine is away', () => {
     const engine = { state: 'down', sinceMs: NOW_MS, message: 'no socket' } as const;
     expect(toHeadline(makeOverview({ images: { a: PULLED }, engine }))).toMatchObject({
