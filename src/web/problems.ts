@@ -2,6 +2,7 @@ import { formatBytes } from '#core/format';
 import type { Overview } from '#core/overview';
 import { FAILURES } from '#core/reason';
 import type { FailureReason } from '#core/reason';
+import type { ImageStatus } from '#core/status';
 import { formatCount, formatMoment } from '#web/format';
 import { html, NOTHING } from '#web/html';
 import type { Html } from '#web/html';
@@ -15,7 +16,11 @@ const MAX_NAMES = 8;
 
 /** What needs somebody, and what to do; nothing where all is well. Each reason stands once, however many images it has. */
 export function toProblems(overview: Overview): Html {
-  const problems = [...toNeighbourProblems(overview), ...toFailureProblems(overview)];
+  const problems = [
+    ...toNeighbourProblems(overview),
+    ...toDiskProblems(overview),
+    ...toFailureProblems(overview),
+  ];
   if (problems.length === 0) return NOTHING;
   return html`<section class="card bad">
     <h2>What to do</h2>
@@ -25,7 +30,7 @@ export function toProblems(overview: Overview): Html {
   </section>`;
 }
 
-function* toNeighbourProblems({ hub, engine, status, freeBytes, minFreeBytes }: Overview): Generator<Html> {
+function* toNeighbourProblems({ hub, engine, status }: Overview): Generator<Html> {
   const { lastDesiredStatus: desired } = status;
   if (engine.state === 'down') {
     yield html`<p><b>EngineUnavailable</b> ${formatMoment(engine.sinceMs, 'for')}: ${engine.message}</p>
@@ -43,12 +48,22 @@ function* toNeighbourProblems({ hub, engine, status, freeBytes, minFreeBytes }: 
     yield html`<p><b>The desired properties have a fault</b> (${desired.code})</p>
       <p>${desired.description}</p>`;
   }
-  if (freeBytes !== undefined && freeBytes < minFreeBytes) {
-    yield html`<p>
-        <b>LowDisk</b>: ${formatBytes(freeBytes)} free, ${formatBytes(minFreeBytes)} are kept free
-      </p>
-      <p>${FAILURES.DiskFull.advice}</p>`;
-  }
+}
+
+/** Room that is lacking for all that comes, or for these images alone. */
+function toDiskProblems({ status, freeBytes, minFreeBytes }: Overview): Html[] {
+  const images = [...status.images].filter(([, { reason }]) => reason === 'LowDisk').map(([name]) => name);
+  const isLow = freeBytes !== undefined && freeBytes < minFreeBytes;
+  if (images.length === 0 && !isLow) return [];
+  const facts = [
+    ...(images.length === 0 ? [] : [toNames(images, 'Waiting')]),
+    ...(freeBytes === undefined ? [] : [html`${formatBytes(freeBytes)} free`]),
+    html`${formatBytes(minFreeBytes)} are kept free`,
+  ];
+  return [
+    html`<p><b>LowDisk</b>: ${toList(facts)}</p>
+      <p>${FAILURES.DiskFull.advice}</p>`,
+  ];
 }
 
 function toFailureProblems({ status, engine }: Overview): Html[] {
@@ -57,9 +72,9 @@ function toFailureProblems({ status, engine }: Overview): Html[] {
     .map(([reason, { registries, images }]) => {
       const who = [
         ...registries.map((name) => html`registry <b>${name}</b>`),
-        ...(images.length === 0 ? [] : [toNames(images)]),
+        ...(images.length === 0 ? [] : [toNames(images, 'Failed')]),
       ];
-      return html`<p><b>${reason}</b>: ${who.map((each, index) => html`${index > 0 ? ', ' : ''}${each}`)}</p>
+      return html`<p><b>${reason}</b>: ${toList(who)}</p>
         <p>${FAILURES[reason].advice}</p>`;
     });
 }
@@ -82,11 +97,12 @@ function groupFailures({ registries, images }: Overview['status']): Map<FailureR
 const isFailure = (reason: string | undefined): reason is FailureReason =>
   reason !== undefined && Object.hasOwn(FAILURES, reason);
 
-function toNames(names: readonly string[]): Html {
-  const links = names
-    .slice(0, MAX_NAMES)
-    .map((name, index) => html`${index > 0 ? ', ' : ''}<a href="/?find=${name}">${name}</a>`);
+function toNames(names: readonly string[], phase: ImageStatus['phase']): Html {
+  const links = names.slice(0, MAX_NAMES).map((name) => html`<a href="/?find=${name}">${name}</a>`);
   const rest = names.length - MAX_NAMES;
-  const more = rest > 0 ? html` and <a href="/?show=Failed">${rest} more</a>` : NOTHING;
-  return html`${formatCount(names.length, 'image')} (${links}${more})`;
+  const more = rest > 0 ? html` and <a href="/?show=${phase}">${rest} more</a>` : NOTHING;
+  return html`${formatCount(names.length, 'image')} (${toList(links)}${more})`;
 }
+
+const toList = (items: readonly Html[]): Html[] =>
+  items.map((item, index) => html`${index > 0 ? ', ' : ''}${item}`);

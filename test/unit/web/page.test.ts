@@ -161,6 +161,26 @@ describe('what to do', () => {
     }
   });
 
+  it('names the images that do not fit on a disk that has room for others', () => {
+    const big: ImageStatus = { ...PULLED, phase: 'Waiting', reason: 'LowDisk', message: 'needs 60000 MB' };
+    const queued: ImageStatus = { ...big, reason: 'Queued' };
+    const { problems } = toView(makeOverview({ images: { big, camera: PULLED, queued } }), ALL).parts;
+    const text = problems.replaceAll(/<[^>]*>/g, '').replaceAll(/\s+/g, ' ');
+    expect(text).toContain('LowDisk: 1 image (big), 20.0 GB free, 500 MB are kept free');
+    expect(problems).toContain(html`${FAILURES.DiskFull.advice}`.html);
+    expect(problems).not.toContain('queued');
+  });
+
+  it('names eight images that do not fit, leads to the others, and does so though the free space is not known', () => {
+    const big: ImageStatus = { ...PULLED, phase: 'Waiting', reason: 'LowDisk', message: 'needs 60000 MB' };
+    const images = Object.fromEntries(Array.from({ length: 10 }, (_none, index) => [`big-${index}`, big]));
+    const { freeBytes: _free, ...overview } = makeOverview({ images });
+    const { problems } = toView(overview, ALL).parts;
+    expect(problems.match(/find=big-/g)).toHaveLength(8);
+    expect(problems).toContain('<a href="/?show=Waiting">2 more</a>');
+    expect(problems).not.toContain('GB free');
+  });
+
   it('is nothing where all is well', () => {
     expect(toView(makeOverview({ images: { a: PULLED } }), ALL).parts.problems).toBe('');
   });
