@@ -50,6 +50,9 @@ async function listen(url: string, forMs: number): Promise<string> {
 const rowOf = (watched: WatchedPage, name: string): Promise<string> =>
   watched.page.locator(`#image-${name}`).innerText();
 
+const isTooWide = ({ page }: WatchedPage): Promise<boolean> =>
+  page.locator('html').evaluate(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth);
+
 it('follows a rollout: progress, failures with what to do, and the end, without being loaded again', async () => {
   const stage = await startStage();
   const { push, desire, startModule, waitForPhases, waitForReady, registry, plant, url } = stage;
@@ -128,10 +131,7 @@ it('follows a rollout: progress, failures with what to do, and the end, without 
     const another = await openPage(browser, url, options);
     await waitForText(another.page, '#live', /^Live$/);
     expect([name, await findBarriers(another.page)]).toEqual([name, []]);
-    const isTooWide = await another.page
-      .locator('html')
-      .evaluate(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth);
-    expect([name, isTooWide]).toEqual([name, false]);
+    expect([name, await isTooWide(another)]).toEqual([name, false]);
     await takePicture(another.page, name, !name.includes('phone'));
     await expectClean(stage, another);
   }
@@ -181,6 +181,35 @@ it('without JavaScript it says the same as a table, with links and a form, and l
     'image-vision',
   ]);
   await expectClean(stage, watched);
+});
+
+it('is as wide as the narrowest phone at most, with the longest names and times in full', async () => {
+  const stage = await startStage();
+  const { push, desire, startModule, waitForPhases, plant, url } = stage;
+  const [here, missing, wrong, registry] = ['camera', 'vision', 'typo', 'plant'].map((name) =>
+    name.padEnd(64, '_line7'),
+  ) as [string, string, string, string];
+  await push('acme/bridge:3', ['bridge']);
+  desire(
+    {
+      [here]: 'acme/bridge:3',
+      [missing]: `acme/${missing}:1`,
+      [wrong]: `acme/${'Vision'.repeat(20)}`,
+    },
+    { retryInitialSeconds: 60, retryMaxSeconds: 60 },
+    { [registry]: plant },
+  );
+  startModule();
+  await waitForPhases({ [here]: 'Pulled', [missing]: 'Failed NotFound', [wrong]: 'Failed InvalidImage' });
+  for (const javaScriptEnabled of [true, false]) {
+    for (const width of [320, 390, 768]) {
+      const watched = await openPage(browser, url, { viewport: { width, height: 800 }, javaScriptEnabled });
+      if (javaScriptEnabled) await waitForText(watched.page, '#live', /^Live$/);
+      expect([javaScriptEnabled, width, await isTooWide(watched)]).toEqual([javaScriptEnabled, width, false]);
+      await takePicture(watched.page, `long-${width}${javaScriptEnabled ? '' : '-without-script'}`);
+      await expectClean(stage, watched);
+    }
+  }
 });
 
 it('can be used by keyboard, keeps the focus when something changes, and says when the module is gone', async () => {
