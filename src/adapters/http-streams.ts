@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock, Log } from '#agent/ports';
+import { BEAT_SECONDS } from '#web/answer';
 import type { WebStream } from '#web/answer';
 
 /** Who listens for server-sent events; while nobody does there is no timer. */
@@ -10,8 +11,10 @@ export interface HttpStreams {
 
 const MAX_LISTENERS = 8;
 const PACE_MS = 1000;
-/** A line that says nothing keeps what is in between from closing, and shows a listener that is gone. */
-const HEARTBEAT_PACES = 15;
+/** A beat keeps what is in between from closing, and shows a listener that is gone. */
+const BEAT_PACES = (BEAT_SECONDS * 1000) / PACE_MS;
+/** An event, for no script ever sees a comment. */
+const BEAT = 'event: beat\ndata:\n\n';
 
 interface Listener {
   readonly stream: WebStream;
@@ -31,7 +34,7 @@ export function createHttpStreams(clock: Clock, log: Log): HttpStreams {
       const text = listener.stream.next();
       listener.silentPaces = text === undefined ? listener.silentPaces + 1 : 0;
       if (text !== undefined) response.write(`data: ${text}\n\n`);
-      else if (listener.silentPaces % HEARTBEAT_PACES === 0) response.write(':\n\n');
+      else if (listener.silentPaces % BEAT_PACES === 0) response.write(BEAT);
     } catch (error) {
       log.error({ err: error }, 'what is to be told to a page could not be made');
       response.destroy();

@@ -6,6 +6,9 @@ export interface WebAnswer {
   readonly body: string;
 }
 
+/** A stream that has nothing to tell beats this often: who listens knows by it that the module is there. */
+export const BEAT_SECONDS = 15;
+
 /** What is told to one listener again and again, as server-sent events. */
 export interface WebStream {
   /** One line of text, or undefined where there is nothing new. Called at most once a second, while somebody listens. */

@@ -1,4 +1,5 @@
 import type { Overview } from '#core/overview';
+import { BEAT_SECONDS } from '#web/answer';
 import { formatMoment } from '#web/format';
 import { html, NOTHING } from '#web/html';
 import { formatSelection } from '#web/selection';
@@ -29,6 +30,7 @@ export function formatPage(overview: Overview, selection: Selection, device: str
       </head>
       <body
         data-now="${overview.nowMs}"
+        data-beat="${BEAT_SECONDS}"
         data-events="/events${formatSelection(selection)}"
         data-device="${device}"
       >

@@ -250,6 +250,32 @@ it('can be used by keyboard, keeps the focus when something changes, and says wh
   await waitForText(page, '#live', /^Live$/);
 });
 
+it('says that a module which stands still does not answer, and is live again when it goes on', async () => {
+  const stage = await startStage();
+  const { push, desire, startModule, waitForPhases, url } = stage;
+  await push('acme/bridge:3', ['bridge']);
+  desire({ bridge: 'acme/bridge:3' });
+  const module = startModule();
+  await waitForPhases({ bridge: 'Pulled' });
+  const { page } = await openPage(browser, url);
+  await page.clock.install();
+  await page.reload();
+  await waitForText(page, '#live', /^Live$/);
+  process.kill(module.pid, 'SIGSTOP');
+  try {
+    await page.clock.fastForward(20_000);
+    expect(await page.locator('#live').innerText()).toBe('Live');
+    await page.clock.fastForward(20_000);
+    await waitForText(page, '#live', /No answer from the module/);
+    expect(await page.locator('body').getAttribute('class')).toBe('lost');
+  } finally {
+    process.kill(module.pid, 'SIGCONT');
+  }
+  await waitForText(page, '#live', /^Live$/);
+  desire({});
+  await waitForText(page, 'h1', /^No images are desired$/);
+});
+
 it('no page of another origin can show it in a frame or read it', async () => {
   const stage = await startStage();
   stage.startModule();

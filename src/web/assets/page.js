@@ -2,7 +2,12 @@
 const RETRY_MS = 15_000;
 const SECOND_MS = 1000;
 
+const NO_ANSWER = 'No answer from the module; what is shown is old';
+
 const { body } = document;
+/** Two beats of the stream may be late. */
+const SILENCE_MS = 2.5 * SECOND_MS * body.dataset.beat;
+const MAX_SILENCE_MS = 4 * SILENCE_MS;
 const live = document.getElementById('live');
 const table = document.getElementById('images-rows');
 const rows = new Map([...table.children].map((row) => [row.id.slice('image-'.length), row]));
@@ -10,6 +15,9 @@ const rows = new Map([...table.children].map((row) => [row.id.slice('image-'.len
 /** The device's clock before this one's: what is shown is told by the device's. */
 let aheadMs = Number(body.dataset.now) - Date.now();
 let said = '';
+let events;
+let timer;
+let patienceMs = SILENCE_MS;
 
 function say(text, isLost) {
   body.classList.toggle('lost', isLost);
@@ -94,15 +102,40 @@ function take({ now, title, parts, rows: changed, order }) {
   tick();
 }
 
+function later(action, delayMs) {
+  clearTimeout(timer);
+  timer = setTimeout(() => action(), delayMs);
+}
+
+/** Something came: the module is there. */
+function hear() {
+  say('Live', false);
+  patienceMs = SILENCE_MS;
+  later(giveUp, patienceMs);
+}
+
+/** A module that stands still or a lost link ends no connection. */
+function giveUp() {
+  say(NO_ANSWER, true);
+  // All comes anew, which may take its time on a slow link.
+  patienceMs = Math.min(patienceMs * 2, MAX_SILENCE_MS);
+  listen();
+}
+
 function listen() {
-  const events = new EventSource(body.dataset.events);
-  events.addEventListener('open', () => say('Live', false));
-  events.addEventListener('message', ({ data }) => take(JSON.parse(data)));
-  events.addEventListener('error', () => {
-    say('No answer from the module; what is shown is old', true);
-    // The browser itself tries again after a lost connection, but not after a refusal.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+  events?.close();
+  events = new EventSource(body.dataset.events);
+  events.addEventListener('beat', hear);
+  events.addEventListener('message', ({ data }) => {
+    take(JSON.parse(data));
+    hear();
   });
+  events.addEventListener('error', () => {
+    say(NO_ANSWER, true);
+    // The browser itself tries again after a lost connection, but not after a refusal.
+    if (events.readyState === EventSource.CLOSED) later(listen, RETRY_MS);
+  });
+  later(giveUp, patienceMs);
 }
 
 tick();

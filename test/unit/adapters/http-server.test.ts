@@ -221,7 +221,7 @@ it('a port that is taken is told once and waited for', async () => {
   expect((await ask(port, '/')).statusCode).toBe(200);
 });
 
-it('tells each listener what is new, is silent where nothing is, and refuses the ninth', async () => {
+it('tells each listener what is new, beats where nothing is, and refuses the ninth', async () => {
   const texts = ['{"a":1}', undefined, undefined, '{"a":2}'];
   let streams = 0;
   const { port, isUp } = await start({
@@ -244,7 +244,9 @@ it('tells each listener what is new, is silent where nothing is, and refuses the
   );
   for (const { told, type } of listeners) {
     expect(type).toBe('text/event-stream');
-    await expect.poll(told, WAIT).toMatch(/^data: \{"a":1\}\n\ndata: \{"a":2\}\n\n(:\n\n)+$/);
+    await expect
+      .poll(told, WAIT)
+      .toMatch(/^data: \{"a":1\}\n\ndata: \{"a":2\}\n\n(event: beat\ndata:\n\n)+$/);
   }
   const ninth = await ask(port, '/events');
   expect([ninth.statusCode, ninth.headers['retry-after']]).toEqual([503, '30']);

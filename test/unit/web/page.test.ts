@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FAILURES } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import type { ImageStatus } from '#core/status';
+import { BEAT_SECONDS } from '#web/answer';
 import { formatDuration, formatMoment } from '#web/format';
 import { toHeadline } from '#web/headline';
 import { toHealthAnswer, toReadyAnswer } from '#web/health';
@@ -278,6 +279,10 @@ it('is healthy while its loop turns, and ready when the agent says so', () => {
   expect(toReadyAnswer(summary).status).toBe(200);
   // Whether they are the current ones may still be asked.
   expect(toReadyAnswer({ ...summary, isReady: false }).status).toBe(503);
+});
+
+it('a page knows how often its stream beats, so that it notices silence', () => {
+  expect(formatPage(makeOverview(), ALL, 'device')).toContain(` data-beat="${BEAT_SECONDS}"`);
 });
 
 it('a page holds nothing but what its policy allows: no style and no script of its own, nothing from elsewhere', () => {
