@@ -69,10 +69,12 @@ export function createHttpServer({ port, routes, hostNames, clock, log }: HttpSe
     try {
       const answered = route(new URLSearchParams(query));
       if ('status' in answered) return send(response, answered);
+      if (streams.isFull) {
+        response.setHeader('Retry-After', '30');
+        return send(response, toTextAnswer(503, 'Too many are listening.'));
+      }
       if (method === 'HEAD') return send(response, { status: 200, contentType: EVENT_STREAM, body: '' });
-      if (streams.add(response, answered)) return undefined;
-      response.setHeader('Retry-After', '30');
-      return send(response, toTextAnswer(503, 'Too many are listening.'));
+      return streams.add(response, answered);
     } catch (error) {
       log.error({ err: error, path }, 'a page could not be made');
       return send(response, toTextAnswer(500, 'The module failed to answer; its log has the cause.'));

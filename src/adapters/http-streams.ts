@@ -5,8 +5,9 @@ import type { WebStream } from '#web/answer';
 
 /** Who listens for server-sent events; while nobody does there is no timer. */
 export interface HttpStreams {
-  /** @returns false where there are too many already, and nothing was sent */
-  add(response: ServerResponse, stream: WebStream): boolean;
+  /** Whether there are as many as there may be: then nobody is to be added. */
+  readonly isFull: boolean;
+  add(response: ServerResponse, stream: WebStream): void;
 }
 
 const MAX_LISTENERS = 8;
@@ -51,14 +52,15 @@ export function createHttpStreams(clock: Clock, log: Log): HttpStreams {
   }
 
   return {
+    get isFull() {
+      return listeners.size >= MAX_LISTENERS;
+    },
     add(response, stream) {
-      if (listeners.size >= MAX_LISTENERS) return false;
       response.writeHead(200, { 'Content-Type': 'text/event-stream' });
       response.flushHeaders();
       listeners.set(response, { stream, silentPaces: 0 });
       response.once('close', () => listeners.delete(response));
       if (!isTicking) void tick();
-      return true;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { findFreePort } from '#lab/free-port';
 import { findBarriers, openPage, startBrowser, takePicture, waitForText } from './browser.ts';
 import type { WatchedPage } from './browser.ts';
@@ -45,6 +45,15 @@ async function listen(url: string, forMs: number): Promise<string> {
     // The time is up.
   }
   return told;
+}
+
+/** Follows the stream as one more page would. */
+async function openStream(url: string): Promise<{ readonly status: number; readonly leave: () => void }> {
+  const leaving = new AbortController();
+  const leave = (): void => leaving.abort();
+  onTestFinished(leave);
+  const { status } = await fetch(`${url}events`, { signal: leaving.signal });
+  return { status, leave };
 }
 
 const rowOf = (watched: WatchedPage, name: string): Promise<string> =>
@@ -274,6 +283,36 @@ it('says that a module which stands still does not answer, and is live again whe
   await waitForText(page, '#live', /^Live$/);
   desire({});
   await waitForText(page, 'h1', /^No images are desired$/);
+});
+
+it('takes no stream while nobody sees it, and tells one that there are too many from a module that is gone', async () => {
+  const stage = await startStage();
+  const { desire, startModule, url } = stage;
+  startModule();
+  await expect.poll(async () => (await ask(stage.port, '/'))?.status, WAIT).toBe(200);
+  const { page } = await openPage(browser, url);
+  await page.clock.install();
+  await page.reload();
+  await waitForText(page, '#live', /^Live$/);
+  const become = (visibility: 'hidden' | 'visible') =>
+    page.evaluate(`Object.defineProperty(document, 'hidden', { value: ${visibility === 'hidden'}, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));`);
+  await become('hidden');
+  const others = await Promise.all(Array.from({ length: 7 }, () => openStream(url)));
+  await expect.poll(async () => (await openStream(url)).status, WAIT).toBe(200);
+  desire({ bridge: 'acme/Bridge' });
+  expect(await page.locator('#live').innerText()).toMatch(/^Asking the module/);
+
+  await become('visible');
+  await waitForText(page, '#live', /^Too many pages are open/);
+  others[0]?.leave();
+  await expect
+    .poll(async () => {
+      await page.clock.fastForward(15_000);
+      return page.locator('#live').innerText();
+    }, WAIT)
+    .toBe('Live');
+  await waitForText(page, 'h1', /^0 of 1 image on this device$/);
 });
 
 it('no page of another origin can show it in a frame or read it', async () => {

@@ -3,6 +3,7 @@ const RETRY_MS = 15_000;
 const SECOND_MS = 1000;
 
 const NO_ANSWER = 'No answer from the module; what is shown is old';
+const TOO_MANY = 'Too many pages are open; what is shown is old';
 
 const { body } = document;
 /** Two beats of the stream may be late. */
@@ -124,20 +125,38 @@ function giveUp() {
 
 function listen() {
   events?.close();
-  events = new EventSource(body.dataset.events);
-  events.addEventListener('beat', hear);
-  events.addEventListener('message', ({ data }) => {
+  const own = new EventSource(body.dataset.events);
+  events = own;
+  own.addEventListener('beat', hear);
+  own.addEventListener('message', ({ data }) => {
     take(JSON.parse(data));
     hear();
   });
-  events.addEventListener('error', () => {
-    say(NO_ANSWER, true);
-    // The browser itself tries again after a lost connection, but not after a refusal.
-    if (events.readyState === EventSource.CLOSED) later(listen, RETRY_MS);
+  own.addEventListener('error', () => {
+    // The browser itself tries again after a lost connection, but not after a refusal, of which it tells nothing more.
+    if (own.readyState !== EventSource.CLOSED) return say(NO_ANSWER, true);
+    later(listen, RETRY_MS);
+    const explain = (text) => events === own && say(text, true);
+    fetch(body.dataset.events, { method: 'HEAD' }).then(
+      ({ status }) => explain(status === 503 ? TOO_MANY : NO_ANSWER),
+      () => explain(NO_ANSWER),
+    );
   });
   later(giveUp, patienceMs);
 }
 
+/** A page that nobody sees takes none of the few streams that the module has, nor of the browser's six connections. */
+function follow() {
+  patienceMs = SILENCE_MS;
+  if (!document.hidden) return listen();
+  events?.close();
+  events = undefined;
+  clearTimeout(timer);
+  // What is read first when it is seen again.
+  say('Asking the module; what is shown is old', true);
+}
+
 tick();
 setInterval(tick, SECOND_MS);
-listen();
+document.addEventListener('visibilitychange', follow);
+follow();
