@@ -129,7 +129,8 @@ export function createAgent(given: AgentDeps): Agent {
     toIntervalMs: () => toSettings().reportIntervalSeconds * 1000,
   });
   const { pulls, measures } = actions;
-  const surroundings = createSurroundings({ hub, clock, tally, book, pulls, toStatus, toSettings });
+  const isAlive = pulse.isBeating;
+  const surroundings = createSurroundings({ hub, clock, tally, book, pulls, toStatus, toSettings, isAlive });
   const tasks = createTasks(deps.createId);
   const isEngineAway = (): boolean => watch.view?.kind === 'unavailable';
   const watch = createEngineWatch({
@@ -265,7 +266,7 @@ export function createAgent(given: AgentDeps): Agent {
     methods,
     tally,
     toOverview: surroundings.toOverview,
-    isAlive: pulse.isBeating,
+    isAlive,
     async run(signal) {
       await remembrance?.recall((recalled) => {
         intake.expect(recalled);

@@ -24,6 +24,7 @@ export interface SurroundingsDeps {
   readonly pulls: PullTable;
   readonly toStatus: () => Status;
   readonly toSettings: () => Settings;
+  readonly isAlive: () => boolean;
 }
 
 /** Makes surroundings of which nothing is known yet. */
@@ -59,6 +60,7 @@ export function createSurroundings(deps: SurroundingsDeps): Surroundings {
       const lastPulledMs = Math.max(...[...book.images.values()].map(({ seen }) => seen?.sinceMs ?? 0), 0);
       return {
         nowMs: clock.nowMs(),
+        isAlive: deps.isAlive(),
         status: deps.toStatus(),
         hub: hubWatch.toNeighbour(),
         engine: engineWatch.toNeighbour(),

@@ -14,6 +14,11 @@ export const METRICS = {
     labels: { version: [], node_version: [] },
   },
   start_time_seconds: { kind: 'gauge', help: 'When the module was started, since 1970.', labels: {} },
+  healthy: {
+    kind: 'gauge',
+    help: '1 while the module works, 0 while its loop hangs (/healthz).',
+    labels: {},
+  },
   ready: { kind: 'gauge', help: '1 while every desired image is on the device (summary.ready).', labels: {} },
   images: {
     kind: 'gauge',

@@ -3,6 +3,8 @@ import type { Status } from '#core/status';
 /** Everything that is shown at the device: the status, and how the module's neighbours are. Times in ms since 1970. */
 export interface Overview {
   readonly nowMs: number;
+  /** Whether the module's loop comes round; where it does not, all else is how it was before. */
+  readonly isAlive: boolean;
   readonly status: Status;
   readonly hub: Neighbour;
   readonly engine: Neighbour;

@@ -13,9 +13,17 @@ export interface Headline {
 }
 
 /** Says how everything stands; changes only when an image changes its phase. */
-export function toHeadline({ status, engine, hub }: Overview): Headline {
+export function toHeadline({ status, isAlive, engine, hub }: Overview): Headline {
   const { isReady, desired, pulled, pulling, waiting, failed } = status.summary;
   const title = `${pulled}/${desired}`;
+  if (!isAlive) {
+    return {
+      tone: 'bad',
+      text: 'The module hangs',
+      rest: 'What is shown here is how it was before.',
+      title: `! ${title}`,
+    };
+  }
   if (engine.state === 'down') {
     return {
       tone: 'bad',

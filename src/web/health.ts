@@ -1,4 +1,4 @@
-import type { Summary } from '#core/status';
+import type { Overview } from '#core/overview';
 import { toTextAnswer } from '#web/answer';
 import type { WebAnswer } from '#web/answer';
 
@@ -9,8 +9,11 @@ export function toHealthAnswer(isAlive: boolean): WebAnswer {
     : toTextAnswer(503, 'The module hangs: its loop has not come round for minutes.');
 }
 
-/** Whether every desired image is on the device: `summary.ready`. */
-export function toReadyAnswer({ isReady, desired, pulled, failed }: Summary): WebAnswer {
-  if (isReady) return toTextAnswer(200, `Ready: ${pulled} of ${desired} images.`);
-  return toTextAnswer(503, `Not ready: ${pulled} of ${desired} images, ${failed} failed.`);
+/** Whether every desired image is on the device: `summary.ready`, of which a module that hangs knows nothing any more. */
+export function toReadyAnswer({ status, isAlive }: Overview): WebAnswer {
+  const { isReady, desired, pulled, failed } = status.summary;
+  const count = `${pulled} of ${desired} images`;
+  if (!isAlive) return toTextAnswer(503, `Not ready: the module hangs; before that it was ${count}.`);
+  if (isReady) return toTextAnswer(200, `Ready: ${count}.`);
+  return toTextAnswer(503, `Not ready: ${count}, ${failed} failed.`);
 }

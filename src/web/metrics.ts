@@ -37,6 +37,7 @@ function toGauges(overview: Overview, { nodeVersion }: MetricsIdentity): Gauges 
   return {
     build_info: [of(1, { version: agent.version, node_version: nodeVersion })],
     start_time_seconds: [of(agent.startedAtMs / 1000)],
+    healthy: [of(Number(overview.isAlive))],
     ready: [of(Number(summary.isReady))],
     images: [
       of(summary.waiting, { phase: 'Waiting' }),

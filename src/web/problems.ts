@@ -30,8 +30,15 @@ export function toProblems(overview: Overview): Html {
   </section>`;
 }
 
-function* toNeighbourProblems({ hub, engine, status }: Overview): Generator<Html> {
+function* toNeighbourProblems({ isAlive, hub, engine, status }: Overview): Generator<Html> {
   const { lastDesiredStatus: desired } = status;
+  if (!isAlive) {
+    yield html`<p><b>The module hangs</b>: its loop has not come round for minutes</p>
+      <p>
+        Nothing is pulled, reported or seen any more. Keep its log (<code>iotedge logs</code>), then start it
+        again with <code>iotedge restart</code>.
+      </p>`;
+  }
   if (engine.state === 'down') {
     yield html`<p><b>EngineUnavailable</b> ${formatMoment(engine.sinceMs, 'for')}: ${engine.message}</p>
       <p>${FAILURES.EngineUnavailable.advice}</p>`;

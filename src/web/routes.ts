@@ -13,7 +13,7 @@ import { toSelection } from '#web/selection';
 
 /** Whom the pages are about. */
 export interface WebSource {
-  /** Whether the module's loop turns. */
+  /** Whether the module's loop turns; asked alone, for that is to be answered whatever the overview has come to. */
   readonly isAlive: () => boolean;
   readonly toOverview: () => Overview;
   readonly tally: Tally;
@@ -32,7 +32,7 @@ export function createRoutes(
     ['/icon.svg', () => ok('image/svg+xml', icon)],
     ['/metrics', () => ok('text/plain; version=0.0.4', formatMetrics(toOverview(), tally, identity))],
     ['/healthz', () => toHealthAnswer(isAlive())],
-    ['/readyz', () => toReadyAnswer(toOverview().status.summary)],
+    ['/readyz', () => toReadyAnswer(toOverview())],
   ]);
 }
 

@@ -38,6 +38,7 @@ it('before anything happened, what can be told is there and everything else is a
   const numbers = read(startStage());
   expect(numbers).toMatchObject({
     ready: 0,
+    healthy: 1,
     'images{phase="Failed"}': 0,
     'pulls_total{result="succeeded"}': 0,
     'retries_total{action="login"}': 0,
@@ -184,6 +185,23 @@ it('no metric has a name that says its kind twice, and every counter ends in _to
   for (const [name, { kind }] of Object.entries(METRICS)) {
     expect([name, name.endsWith('_total')]).toEqual([name, kind === 'counter']);
   }
+});
+
+it('tells of a module whose loop hangs, until it comes round again', async () => {
+  const stage = startStage();
+  const { engine, clock } = stage;
+  await stage.desire({});
+  expect(read(stage)['healthy']).toBe(1);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { listImages } = engine;
+  Object.assign(engine, {
+    listImages: (...asked: Parameters<typeof listImages>) => promise.then(() => listImages(...asked)),
+  });
+  await clock.advance(3_600_000);
+  expect(read(stage)['healthy']).toBe(0);
+  resolve();
+  await clock.settle();
+  expect(read(stage)['healthy']).toBe(1);
 });
 
 it('a value that is infinite is never written, for IoT Edge’s collector drops it', () => {

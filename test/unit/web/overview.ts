@@ -40,6 +40,7 @@ export function makeOverview({ images = {}, registries = {}, status = {}, ...res
   const isReady = counts.desired > 0 && counts.pulled === counts.desired;
   return {
     nowMs: NOW_MS,
+    isAlive: true,
     hub: UP,
     engine: UP,
     freeBytes: 20e9,

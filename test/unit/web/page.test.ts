@@ -114,6 +114,15 @@ describe('the headline', () => {
     });
   });
 
+  it('where the module hangs, whatever it knew before', () => {
+    expect(toHeadline(makeOverview({ images: { a: PULLED }, isAlive: false }))).toEqual({
+      tone: 'bad',
+      text: 'The module hangs',
+      rest: 'What is shown here is how it was before.',
+      title: '! 1/1',
+    });
+  });
+
   it('where the engine is away', () => {
     const engine = { state: 'down', sinceMs: NOW_MS, message: 'no socket' } as const;
     expect(toHeadline(makeOverview({ images: { a: PULLED }, engine }))).toMatchObject({
@@ -160,6 +169,12 @@ describe('what to do', () => {
     ]) {
       expect(problems).toContain(text);
     }
+  });
+
+  it('is to start a module again that hangs', () => {
+    const { problems } = toView(makeOverview({ images: { a: PULLED }, isAlive: false }), ALL).parts;
+    expect(problems).toContain('<b>The module hangs</b>');
+    expect(problems).toContain('iotedge restart');
   });
 
   it('names the images that do not fit on a disk that has room for others', () => {
