@@ -290,10 +290,13 @@ it('says of an image how far it is, why it waits or failed, and when it is tried
 
 it('is healthy while its loop turns, and ready when the agent says so', () => {
   expect([toHealthAnswer(true).status, toHealthAnswer(false).status]).toEqual([200, 503]);
-  const { summary } = makeOverview({ images: { a: PULLED } }).status;
-  expect(toReadyAnswer(summary).status).toBe(200);
+  const overview = makeOverview({ images: { a: PULLED } });
+  const { status } = overview;
+  expect(toReadyAnswer(overview).status).toBe(200);
   // Whether they are the current ones may still be asked.
-  expect(toReadyAnswer({ ...summary, isReady: false }).status).toBe(503);
+  const asked = { ...status, summary: { ...status.summary, isReady: false } };
+  expect(toReadyAnswer({ ...overview, status: asked }).status).toBe(503);
+  expect(toReadyAnswer({ ...overview, isAlive: false }).status).toBe(503);
 });
 
 it('a page knows how often its stream beats, so that it notices silence', () => {
