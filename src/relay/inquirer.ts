@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import { AgentError } from '#core/reason';
 import type { RegistryAccess } from '#core/registry-access';
 import { readWords, toFailure } from '#relay/answers';
-import { StatusFailure } from '#relay/registry-failure';
+import { BusyRegistry, StatusFailure } from '#relay/registry-failure';
 import type { Answer, RegistryLine } from '#relay/registry-line';
 import { discard } from '#relay/request';
 import type { Tokens } from '#relay/tokens';
@@ -89,11 +89,12 @@ export function createInquirer({ access, line, tokens, nowMs }: InquirerOptions)
   };
 }
 
-/** What another host says of a signed address is no word about the right to pull. */
-const toHome = (failure: StatusFailure, isForeign: boolean): StatusFailure =>
-  isForeign && failure.reason !== 'RateLimited'
-    ? new StatusFailure('RegistryError', failure.message, failure.status)
-    : failure;
+/** What another host says of a signed address is no word about the right to pull; how long it wants to be left alone holds. */
+function toHome(failure: StatusFailure, isForeign: boolean): StatusFailure {
+  if (!isForeign || failure.reason === 'RateLimited') return failure;
+  const told = new StatusFailure('RegistryError', failure.message, failure.status);
+  return failure instanceof BusyRegistry ? new BusyRegistry(told, failure.retryAfterMs) : told;
+}
 
 const isRedirect = ({ response: { statusCode = 0 } }: Answer): boolean =>
   [301, 302, 303, 307, 308].includes(statusCode);

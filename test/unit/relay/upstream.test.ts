@@ -13,6 +13,7 @@ import { BrokenConnection } from '#core/reason';
 import { Secret } from '#core/secret';
 import { createCertificateAuthority, issueServerCertificate } from '#lab/certificates';
 import type { Certificate } from '#lab/certificates';
+import { BusyRegistry } from '#relay/registry-failure';
 import { createRegistryLine } from '#relay/registry-line';
 import { startStubRegistry } from '#test/unit/adapters/stub-registry';
 import { credential, drain, failureOf, makeUpstream, NEVER } from '#test/unit/relay/bench';
@@ -863,6 +864,16 @@ describe('a blob', () => {
     expect(await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER))).toMatchObject({
       reason: 'RateLimited',
     });
+  });
+
+  test('that another host is too busy for is told with how long that host wants to be left alone', async () => {
+    const store = await startSite();
+    const site = await startSite();
+    site.faults.blobsAt = store.origin;
+    Object.assign(store.faults, { statuses: [503], retryAfter: '37' });
+    const failure = await failureOf(makeUpstream(site.address).openBlob(blobOf(site), NEVER));
+    expect(failure).toBeInstanceOf(BusyRegistry);
+    expect(failure).toMatchObject({ reason: 'RegistryError', retryAfterMs: 37_000 });
   });
 
   test('ends its connection when its reader leaves', async () => {
