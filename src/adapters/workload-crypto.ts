@@ -50,7 +50,12 @@ async function post(workloadUri: string, path: string, fields: object): Promise<
   const { status, text } = await send(workloadUri, path, body);
   // The answer may hold what was to be kept secret: it is in no error.
   if (status !== 200) throw new Error(`the workload API answered ${status}`);
-  return JSON.parse(text) as Record<string, unknown>;
+  try {
+    return Object(JSON.parse(text)) as Record<string, unknown>;
+  } catch {
+    // The parser's own words would quote it.
+    throw new Error('the workload API answered with another thing than JSON');
+  }
 }
 
 function send(workloadUri: string, path: string, body: Buffer): Promise<{ status: number; text: string }> {
