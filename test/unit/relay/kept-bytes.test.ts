@@ -57,6 +57,19 @@ const watchGoodBytes = (kept: KeptBytes, onLook: () => void): KeptBytes => ({
   },
 });
 
+/** The same, and is told whenever what was taken of a blob is to be written. */
+const watchFlushes = (kept: KeptBytes, onFlush: () => void): KeptBytes => ({
+  ...kept,
+  async open(...asked) {
+    const blob = await kept.open(...asked);
+    const flush = (): Promise<void> => {
+      onFlush();
+      return blob.part.flush();
+    };
+    return { ...blob, part: Object.create(blob.part, { flush: { value: flush } }) as KeptBlob['part'] };
+  },
+});
+
 const partOf = (folder: string, { digest }: BlobRead): string =>
   join(folder, `${digest.replace('sha256:', '')}.part`);
 
@@ -261,6 +274,30 @@ describe('kept bytes', () => {
     const blobs = await startKept(folder, { bootId: '' });
     expect((await drain(blobs.read(read))).equals(BLOB)).toBe(true);
     expect(site.servedBytes).toBe(SIZE - MIB);
+  });
+
+  test('that are taken away under a reader are fetched from there, and it goes in no circles', async () => {
+    const [site, folder] = [await startSite(), await makeFolder()];
+    const kept = await openKept(folder);
+    let flushes = 0;
+    const onFlush = (): void => void (flushes += 1);
+    const blobs = makeBlobs({ kept: watchFlushes(kept, onFlush) });
+    // Who reads without end is ended.
+    const read = toRead(site, BLOB, { signal: AbortSignal.timeout(20_000) });
+    await drain(blobs.read(read));
+    await untilKept(blobs, read.digest, SIZE);
+    [site.servedBytes, flushes] = [0, 0];
+    const pieces: Uint8Array[] = [];
+    for await (const piece of blobs.read(read)) {
+      if (pieces.length === 0) {
+        // All was looked at, and is good.
+        await expect.poll(() => flushes, { timeout: 10_000 }).toBe(1);
+        await truncate(partOf(folder, read), 1_500_000);
+      }
+      pieces.push(piece);
+    }
+    expect(Buffer.concat(pieces).equals(BLOB)).toBe(true);
+    expect(site.servedBytes).toBeGreaterThanOrEqual(SIZE - 1_500_000);
   });
 
   test('without a checkpoint that turn out wrong spoil one read and no second', async () => {
