@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { Server } from 'node:net';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { connect, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -32,6 +35,22 @@ function makePlace() {
   };
 }
 
+/** A caller with words of its own. */
+function connectTo(path: string) {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let heard = '';
+  const socket = connect(path)
+    .on('data', (chunk) => (heard += String(chunk)))
+    .on('error', () => undefined)
+    .on('close', () => resolve(heard));
+  onTestFinished(() => void socket.destroy());
+  return {
+    write: (text: string) => void socket.write(text),
+    /** All that came, once the connection has ended. */
+    heard: promise,
+  };
+}
+
 it('is found in the container’s own memory, unless there is a folder for such things', () => {
   expect(toControlPath({}).socket).toBe('/dev/shm/connected-registry-puller/control.sock');
   expect(toControlPath({ XDG_RUNTIME_DIR: '' }).folder).toBe('/dev/shm/connected-registry-puller');
@@ -55,6 +74,54 @@ describe('the socket of the command line', () => {
     expect(await call('toString')).toMatchObject({ status: 404 });
     expect(await call('Break')).toMatchObject({ status: 500, payload: { message: 'broken' } });
     expect(await call('Echo', { long: 'x'.repeat(200_000) })).toMatchObject({ status: 400 });
+  });
+
+  it('calls nothing for whoever only looks', async () => {
+    const { serve, socket } = makePlace();
+    let calls = 0;
+    await serve({
+      async CancelPulls() {
+        calls += 1;
+        return { status: 200, payload: {} };
+      },
+    });
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']) {
+      const asked = request({ socketPath: socket, path: '/CancelPulls', method, agent: false }).end();
+      const [response] = (await once(asked, 'response')) as [IncomingMessage];
+      response.resume();
+      expect([method, response.statusCode]).toEqual([method, 404]);
+    }
+    expect(calls).toBe(0);
+  });
+
+  it('drops whoever speaks no HTTP without a word, and has room for others then', async () => {
+    const { serve, socket, call } = makePlace();
+    await serve({ ping: async () => ({ status: 200, payload: {} }) });
+    // More than it has room for at once.
+    for (let count = 0; count < 20; count += 1) {
+      const caller = connectTo(socket);
+      caller.write('what is this?\r\n\r\n');
+      expect(await caller.heard).toBe('');
+    }
+    expect(await call('ping')).toMatchObject({ status: 200 });
+  });
+
+  it('ends though somebody is still calling, or has only begun to', async () => {
+    const { serve, socket, call } = makePlace();
+    const called = Promise.withResolvers<void>();
+    const end = await serve({
+      async wait() {
+        called.resolve();
+        return await new Promise<never>(() => undefined);
+      },
+    });
+    const waiting = call('wait').catch((error: unknown) => error);
+    const beginning = connectTo(socket);
+    beginning.write('POST /wait HTTP/1.1\r\nContent-Length: 100\r\n');
+    await called.promise;
+    await end();
+    expect(await waiting).toBeInstanceOf(NoModule);
+    expect(await beginning.heard).toBe('');
   });
 
   it('can be opened by its own user alone', async () => {
