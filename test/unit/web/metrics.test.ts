@@ -1,12 +1,16 @@
 import { expect, it } from 'vitest';
 import { METRICS } from '#core/metrics';
 import type { MetricName } from '#core/metrics';
+import type { Overview } from '#core/overview';
 import { AgentError } from '#core/reason';
+import type { RegistryStatus } from '#core/status';
 import { createTally } from '#core/tally';
+import type { Series } from '#core/tally';
 import { ADDRESS, startStage } from '#test/unit/agent/stage';
 import type { Stage } from '#test/unit/agent/stage';
 import { formatExposition, PREFIX } from '#web/exposition';
 import { formatMetrics } from '#web/metrics';
+import { makeOverview } from './overview.ts';
 
 const IDENTITY = {
   iothub: 'hub.azure-devices.net',
@@ -213,4 +217,48 @@ it('a value that is infinite is never written, for IoT Edge’s collector drops 
     expect(line).toMatch(/^[a-z_]+\{.*\} [\d.eE+-]+$/);
   }
   expect(text).toContain('_bucket{le="+Inf"} 1\n');
+});
+
+it('a login that nobody needs or that succeeded is well, one that failed is not, and one that is not known is absent', () => {
+  const address = '127.0.0.1:8000';
+  const registries: Record<string, RegistryStatus> = {
+    anyone: { address, login: 'Anonymous' },
+    known: { address, login: 'Succeeded', credential: 'password' },
+    refused: { address, login: 'Failed', reason: 'Unauthorized' },
+    unheard: { address, login: 'Unknown' },
+  };
+  const text = formatMetrics(makeOverview({ registries }), createTally(), IDENTITY);
+  const logins = [...text.matchAll(/registry_login_ok\{.*,registry="(\w+)"\} (\S+)/g)];
+  expect(logins.map(([, registry, value]) => [registry, value])).toEqual([
+    ['anyone', '1'],
+    ['known', '1'],
+    ['refused', '0'],
+  ]);
+});
+
+it('desired properties with faults are not accepted, and of none nothing is told', () => {
+  const accepted = (status: Partial<Overview['status']>): string | undefined => {
+    const overview = makeOverview({ status });
+    return /desired_accepted\{.*\} (\S+)/.exec(formatMetrics(overview, createTally(), IDENTITY))?.[1];
+  };
+  expect(accepted({ lastDesiredStatus: { code: 200, description: '3 images' } })).toBe('1');
+  expect(accepted({ lastDesiredStatus: { code: 400, description: 'images.a: wrong' } })).toBe('0');
+  const { lastDesiredStatus: _none, ...status } = makeOverview().status;
+  expect(formatMetrics({ ...makeOverview(), status }, createTally(), IDENTITY)).not.toContain(
+    'desired_accepted',
+  );
+});
+
+it('a label of any text stays on its line, and is read as that text', () => {
+  const names = ['two\nlines', 'a \\n that is none', '"', '\\', '\n"\\', '} 1\nready{} 0'];
+  const series = names.map((registry) => ({ suffix: '', labels: { registry }, value: 1 })) as Series[];
+  const text = formatExposition(new Map([['registry_login_ok', series]]), { edge_device: 'two\nlines' });
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  const unescape = (_all: string, char: string): string => (char === 'n' ? '\n' : char);
+  const read = lines.map((line) => {
+    const [, device = '', registry = ''] =
+      /^[a-z_]+\{edge_device="((?:[^"\\]|\\.)*)",registry="((?:[^"\\]|\\.)*)"\} 1$/.exec(line) ?? [];
+    return [device, registry].map((each) => each.replaceAll(/\\(.)/g, unescape));
+  });
+  expect(read).toEqual(names.map((name) => ['two\nlines', name]));
 });
