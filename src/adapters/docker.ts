@@ -10,7 +10,7 @@ import { readLines } from '#adapters/pull-stream';
 import type { Engine, Log, PullRequest } from '#agent/ports';
 import { formatPlatform } from '#core/platform';
 import type { Platform } from '#core/platform';
-import { AgentError } from '#core/reason';
+import { AgentError, toLoginFailure } from '#core/reason';
 import { formatReference, formatRepository } from '#core/reference';
 import { createTurnstile } from '#core/turnstile';
 
@@ -115,7 +115,8 @@ export function createDockerEngine({ dockerHost, findHost, log }: DockerEngineOp
           address: registry,
           credential,
         });
-      } catch (error) {
+      } catch (thrown) {
+        const error = toLoginFailure(thrown);
         // That it wants a password shows that the registry is there.
         const isAnswer = error instanceof AgentError && error.reason === 'Unauthorized';
         if (credential !== undefined || !isAnswer) throw error;

@@ -1,6 +1,6 @@
 import * as outcomes from '#agent/outcomes';
 import type { ActionDeps } from '#agent/actions';
-import { AgentError, isPasswordRefused } from '#core/reason';
+import { AgentError } from '#core/reason';
 import { toCredentials } from '#core/registry-record';
 import type { Login, LoginOutcome, RegistryRecord } from '#core/registry-record';
 
@@ -49,7 +49,7 @@ async function tryCredentials(
       return { kind: 'accepted', ...(credential === undefined ? {} : { credential: credential.name }) };
     } catch (error) {
       const failure = AgentError.of(error);
-      if (!isPasswordRefused(failure.reason)) return toFailedLogin(failure);
+      if (failure.reason !== 'Unauthorized') return toFailedLogin(failure);
       refusal ??= failure;
     }
   }

@@ -28,7 +28,7 @@ export interface Engine {
 
   /**
    * Proves a user name and password to the registry (not the right to pull). Without a credential it shows that
-   * the registry answers.
+   * the registry answers. A refusal is `Unauthorized`, whatever the registry calls it.
    */
   login(address: string, credential: Credential | undefined, signal: AbortSignal): Promise<void>;
 

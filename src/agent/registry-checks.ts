@@ -5,7 +5,6 @@ import type { Relay } from '#agent/relay-port';
 import type { Transports } from '#agent/transports';
 import { createTurnstile } from '#core/turnstile';
 import type { Credential, DesiredRegistry, Settings } from '#core/desired-state';
-import { isPasswordRefused } from '#core/reason';
 import type { Reference } from '#core/reference';
 import type { CheckQuestion } from '#core/registry-advice';
 import { isPullable, isRelayable, judgeEngine, judgeRelay } from '#core/registry-check';
@@ -73,7 +72,7 @@ export function createRegistryChecks(deps: RegistryCheckDeps): RegistryChecks {
     const finding = ask('engine', address, call, (signal) => engine.login(address, credential, signal));
     logins.set(credential, { finding, untilMs: Infinity });
     void finding.then((found) => {
-      const isRefused = found.kind === 'failed' && isPasswordRefused(found.reason);
+      const isRefused = found.kind === 'failed' && found.reason === 'Unauthorized';
       const freshMs = isRefused ? REFUSED_MS : found.kind === 'ok' ? FRESH_MS : 0;
       logins.set(credential, { finding, untilMs: clock.steadyMs() + freshMs });
     });

@@ -2,7 +2,6 @@ import type { Asker } from '#agent/asker';
 import type { CheckTarget } from '#agent/registry-checks';
 import type { Relay } from '#agent/relay-port';
 import type { Transports } from '#agent/transports';
-import { isPasswordRefused } from '#core/reason';
 import type { EngineFindings, RelayFindings } from '#core/registry-check';
 import type { RegistryRecord } from '#core/registry-record';
 
@@ -38,7 +37,7 @@ export async function askRelay(
   const found = await Promise.all(
     credentials.map(async (credential) => {
       const before = known.get(credential.name);
-      if (before?.kind === 'failed' && isPasswordRefused(before.reason)) return [credential, before] as const;
+      if (before?.kind === 'failed' && before.reason === 'Unauthorized') return [credential, before] as const;
       const login = async (signal: AbortSignal): Promise<void> => {
         await relay.login({ address, credential, ca }, signal);
       };

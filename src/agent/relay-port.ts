@@ -20,7 +20,7 @@ export interface Relay {
   /** Serves until the signal aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 
-  /** Proves an access to its registry, from the module itself. */
+  /** Proves an access to its registry, from the module itself. A refusal is `Unauthorized`, whatever the registry calls it. */
   login(access: RegistryAccess, signal: AbortSignal): Promise<{ readonly isPlainHttp: boolean }>;
 
   /** The digest that the registry serves for a reference now, and the platforms it holds, as the module itself is told. */

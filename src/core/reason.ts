@@ -143,10 +143,6 @@ export function toReasonAdvice(reason: Reason | undefined): string | undefined {
 
 const isFailure = (reason: Reason): reason is FailureReason => Object.hasOwn(FAILURES, reason);
 
-/** Whether a login failed for its password: some registries speak of a missing right, and a login asks for none. */
-export const isPasswordRefused = (reason: FailureReason): boolean =>
-  reason === 'Unauthorized' || reason === 'AccessDenied';
-
 interface AgentErrorOptions extends ErrorOptions {
   /** Parts of the message that are a registry's words, in which it may repeat what it was sent. */
   readonly quoted?: readonly string[];
@@ -186,6 +182,12 @@ export class AgentError extends Error {
       cause: error,
     });
   }
+}
+
+/** What a login failed by: some registries call it a missing right, and a login asks for none that could be missing. */
+export function toLoginFailure(error: unknown): unknown {
+  const isRight = error instanceof AgentError && error.reason === 'AccessDenied';
+  return isRight ? new AgentError('Unauthorized', error.message, { cause: error }) : error;
 }
 
 /** A connection was there and broke off: asked again, the same question may well be answered. */

@@ -81,8 +81,7 @@ const ADVICE: Readonly<Partial<Record<FailureReason, Adviser>>> = {
     step === 'login'
       ? adviseLogin(question, credential)
       : `Set username and password of registryCredentials.${question.name}: the registry asks for them.`,
-  AccessDenied: (question, { step, credential = 'password' }) =>
-    step === 'login' ? adviseLogin(question, credential) : adviseScope(question),
+  AccessDenied: (question) => adviseScope(question),
   NotFound: (question) =>
     `Check repository and tag. If they are right, the registry on site has not synced them: run ${adviseSync(question)} and wait for its next sync.`,
 };

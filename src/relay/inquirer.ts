@@ -19,7 +19,7 @@ export interface Inquiry {
   /** Whose right to pull is needed. */
   readonly repository?: string;
   readonly headers: OutgoingHttpHeaders;
-  /** A request for a login is answer enough. */
+  /** No login goes along, and that one is wanted is answer enough. */
   readonly isAnyone?: boolean;
 }
 
@@ -61,15 +61,15 @@ export function createInquirer({ access, line, tokens, nowMs }: InquirerOptions)
 
   return {
     async ask(inquiry, signal) {
-      const { method, path, repository } = inquiry;
+      const { method, path, repository, isAnyone = false } = inquiry;
       for (let refusals = 0; ;) {
-        const sent = await tokens.authorize(repository, signal);
+        const sent = isAnyone ? undefined : await tokens.authorize(repository, signal);
         const authorization = sent?.header;
         const first = await line.ask(path, { method, headers: toHeaders(inquiry, authorization) }, signal);
         const answer = await follow(first, inquiry, authorization, signal);
         const { statusCode: status = 0 } = answer.response;
         if (status >= 200 && status < 300) return answer;
-        if (status === 401 && inquiry.isAnyone === true) return answer;
+        if (isAnyone && (status === 401 || status === 403)) return answer;
         const subject = repository === undefined ? address : `${address}/${repository}`;
         const isForeign = answer.url.origin !== first.url.origin;
         // What the token may do was decided when it was made: the next question is asked with a new one.

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '#agent/ports';
-import { AgentError } from '#core/reason';
+import { AgentError, toLoginFailure } from '#core/reason';
 import { isDigest } from '#core/reference';
 import type { RegistryAccess } from '#core/registry-access';
 import { hidingLogin } from '#core/registry-auth';
@@ -17,7 +17,10 @@ export type { RegistryAccess } from '#core/registry-access';
 
 /** One real registry, spoken to with one access. Whatever fails is an `AgentError`, or the signal's reason. */
 export interface Upstream {
-  /** Proves the access: `/v2/`, then a token or the password itself. Without a credential: that a registry answers. */
+  /**
+   * Proves the access: `/v2/`, then a token or the password itself. Without a credential: that a registry answers. A
+   * refusal is `Unauthorized`, whatever the registry calls it.
+   */
   login(signal: AbortSignal): Promise<void>;
   /** Whether plain HTTP is what the registry speaks; undefined before its first answer. */
   readonly isPlainHttp: boolean | undefined;
@@ -129,7 +132,9 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         },
         signal,
       );
-      await told(proven);
+      await told(proven).catch((error: unknown) => {
+        throw toLoginFailure(error);
+      });
     },
     async headManifest(repository, tagOrDigest, signal) {
       const path = toManifestPath(repository, tagOrDigest);

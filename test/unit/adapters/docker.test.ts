@@ -87,6 +87,27 @@ describe('a password', () => {
   });
 });
 
+describe('a login that the registry calls denied, as old GitLabs do', () => {
+  const startDenying = async () => {
+    const message = 'Get "https://edge.local:8000/v2/": denied: access forbidden';
+    const { dockerHost } = await startStubEngine((_, response) => answerJson(response, { message }, 500));
+    return createDockerEngine({ dockerHost });
+  };
+
+  test('is a refused password: a login asks for no right', async () => {
+    const engine = await startDenying();
+    await expect(engine.login(reference.registry, toCredential('one'), signal)).rejects.toMatchObject({
+      reason: 'Unauthorized',
+      message: expect.stringContaining('denied: access forbidden') as string,
+    });
+  });
+
+  test('shows without a password that the registry is there', async () => {
+    const engine = await startDenying();
+    await expect(engine.login(reference.registry, undefined, signal)).resolves.toBeUndefined();
+  });
+});
+
 test('pulls that begin together or follow closely ask what the engine is once', async () => {
   const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
   const { dockerHost, requests } = await startStubEngine(({ method, url = '' }, response) => {

@@ -165,22 +165,6 @@ describe('credentials', () => {
     });
   });
 
-  it('uses the second password where the registry calls the refusal of the first one a missing right', async () => {
-    const stage = startStage();
-    stage.engine.passwords.set(ADDRESS, { device: 'two' });
-    const { login } = stage.engine;
-    const refuseFirst: typeof login = async (address, credential, signal) => {
-      if (credential?.name !== 'password2') throw new AgentError('AccessDenied', 'denied: access forbidden');
-      await login(address, credential, signal);
-    };
-    Object.assign(stage.engine, { login: refuseFirst });
-    const plant = { address: ADDRESS, username: 'device', password: 'one', password2: 'two' };
-    await stage.desire({}, {}, { registryCredentials: { plant } });
-    expect(stage.hub.reported['registries']).toMatchObject({
-      plant: { login: 'Succeeded', credential: 'password2' },
-    });
-  });
-
   it('tries a refused password once a retry delay, however many images wait for it', async () => {
     const { engine, desire, clock, phases } = startStage();
     engine.passwords.set(ADDRESS, { device: 'changed' });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#core/merge-patch';
-import { AgentError, FAILURES } from '#core/reason';
+import { FAILURES } from '#core/reason';
 import { ADDRESS, startStage } from './stage.ts';
 import type { Stage } from './stage.ts';
 
@@ -29,22 +29,6 @@ describe('a check', () => {
     expect(countLogins(stage)).toBe(2);
     await stage.call('CheckRegistry');
     expect(countLogins(stage)).toBe(4);
-  });
-
-  it('tries a password once a minute whose refusal the registry calls a missing right', async () => {
-    const stage = startStage();
-    await stage.desire({}, {}, { registryCredentials: { plant: PLANT } });
-    const denied = new AgentError('AccessDenied', 'denied: access forbidden');
-    const tried: string[] = [];
-    const login: typeof stage.engine.login = async (_, credential) => {
-      if (credential !== undefined) tried.push(credential.name);
-      if (credential !== undefined) throw denied;
-    };
-    Object.assign(stage.engine, { login });
-    await stage.call('CheckRegistry');
-    await stage.clock.advance(30_000);
-    await stage.call('CheckRegistry');
-    expect(tried).toEqual(['password', 'password2']);
   });
 
   it('tries a password that was changed meanwhile at once', async () => {

@@ -176,7 +176,6 @@ describe('advice', () => {
     ['reach', 'RegistryError', 'status: 404', 'curl -si https://10.0.0.9:5000/v2/'],
     ['login', 'Unauthorized', 'incorrect', '--registry <acr> --token token … --rotate password '],
     ['login', 'Unauthorized', 'incorrect', '--add-client-tokens token'],
-    ['login', 'AccessDenied', 'access forbidden', '--add-client-tokens token'],
     ['manifest', 'Unauthorized', 'required', 'Set username and password'],
     ['manifest', 'AccessDenied', 'denied', '--add-repository acme/camera content/read,'],
     ['manifest', 'NotFound', 'unknown', 'permissions update --registry <acr>'],

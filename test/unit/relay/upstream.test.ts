@@ -93,9 +93,31 @@ describe('a login', () => {
     expect(urlsOf(site)).toEqual(['GET /v2/']);
   });
 
+  test('without a password asks for no token where an image had one either', async () => {
+    const site = await startSite({ auth: 'bearer' });
+    site.holdManifest(MANIFEST, TYPE);
+    const access = { address: site.address, credential: undefined };
+    const upstream = makeUpstream(site.address, { access });
+    await upstream.fetchManifest('group/app', '1', NEVER);
+    site.faults.tokenStatus = 403;
+    await expect(upstream.login(NEVER)).resolves.toBeUndefined();
+  });
+
+  test('without a password takes being forbidden for an answer, where no web page says it', async () => {
+    let type = 'application/json';
+    const { address } = await startOdd((_, response) => {
+      response.writeHead(403, { 'content-type': type }).end('{"errors": [{"code": "DENIED"}]}');
+    });
+    const upstream = makeUpstream(address, { access: { address, credential: undefined } });
+    await expect(upstream.login(NEVER)).resolves.toBeUndefined();
+    type = 'text/html';
+    expect(await failureOf(upstream.login(NEVER))).toMatchObject({ reason: 'RegistryError' });
+  });
+
   test.each([
     [401, 'Unauthorized'],
-    [403, 'AccessDenied'],
+    // A login asks for no right.
+    [403, 'Unauthorized'],
     [429, 'RateLimited'],
     [503, 'RegistryError'],
   ])('that the token endpoint answers with %i fails as %s', async (tokenStatus, reason) => {
