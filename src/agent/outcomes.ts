@@ -1,7 +1,7 @@
 import { demandLogin, takeHeard, toSpec, updateAll } from '#agent/book';
 import type { Book } from '#agent/book';
 import type { PulledImage, RemoteManifest } from '#agent/ports';
-import type { Credential, ImageSpec } from '#core/desired-state';
+import type { Credential } from '#core/desired-state';
 import * as record from '#core/image-record';
 import type { Demand, Failure, ImageRecord, Moment } from '#core/image-record';
 import { isPlatformMatch } from '#core/platform';
@@ -23,6 +23,9 @@ const SUSPICIOUS: ReadonlySet<FailureReason> = new Set([
   'RegistryInsecure',
   'RegistryError',
 ]);
+
+/** What registries call a refused password: old GitLabs know no other word for it than for a missing right. */
+const REFUSALS: ReadonlySet<FailureReason> = new Set(['Unauthorized', 'AccessDenied']);
 
 /** Failures of registries that did not answer, or would rather not have been asked. */
 const SILENT: ReadonlySet<FailureReason> = new Set([
@@ -180,15 +183,19 @@ export function takeLogin(
   if (before === undefined) return;
   const { login } = before;
   book.registries.set(name, loggedIn(before, outcome, moment));
-  const isOfRegistry = (image: ImageRecord, spec: ImageSpec): boolean =>
-    spec.registry === name && image.failure !== undefined;
+  const clear = (reasons: ReadonlySet<FailureReason>): void =>
+    updateAll(
+      book,
+      ({ failure }, spec) => spec.registry === name && failure !== undefined && reasons.has(failure.reason),
+      record.cleared,
+    );
   if (outcome.kind === 'failed') {
     settleWaiting(book, name, begun, moment.nowMs);
   } else if (login.kind === 'failed') {
-    updateAll(book, (image, spec) => isOfRegistry(image, spec) && isSuspicious(image), record.cleared);
+    clear(SUSPICIOUS);
+    if (login.reason === 'Unauthorized') clear(REFUSALS);
   } else if (login.kind === 'accepted' && login.credential !== outcome.credential) {
-    const isRefused = (image: ImageRecord): boolean => image.failure?.reason === 'Unauthorized';
-    updateAll(book, (image, spec) => isOfRegistry(image, spec) && isRefused(image), record.cleared);
+    clear(REFUSALS);
   }
 }
 
@@ -218,7 +225,7 @@ export function isRefusalOutdated(
 ): boolean {
   const registry = toSpec(book, name)?.registry;
   const known = registry === undefined ? undefined : book.registries.get(registry);
-  if (known === undefined || reason !== 'Unauthorized') return false;
+  if (known === undefined || !REFUSALS.has(reason)) return false;
   const { credentials } = known.registry;
   const isListed = used === undefined ? credentials.length === 0 : credentials.some(isSameCredential(used));
   return !isListed || (known.login.kind === 'accepted' && known.login.credential !== used?.name);
@@ -233,12 +240,12 @@ function takeWord(book: Book, name: string, reason: FailureReason): void {
   if (address !== undefined && !SILENT.has(reason)) takeHeard(book, address);
 }
 
-const isSuspicious = ({ failure }: ImageRecord): boolean =>
-  failure !== undefined && SUSPICIOUS.has(failure.reason);
-
 function suspect(book: Book, name: string, reason: FailureReason): void {
   const registry = toSpec(book, name)?.registry;
   const before = registry === undefined ? undefined : book.registries.get(registry);
-  if (registry === undefined || before === undefined || !SUSPICIOUS.has(reason)) return;
+  if (registry === undefined || before === undefined) return;
+  // Where there is no other password, a right that is missing must not cost a login each time.
+  const isOther = REFUSALS.has(reason) && before.registry.credentials.length > 1;
+  if (!SUSPICIOUS.has(reason) && !isOther) return;
   book.registries.set(registry, { ...before, isSuspect: true });
 }

@@ -192,6 +192,100 @@ describe('credentials', () => {
     expect(phases()).toEqual({ camera: 'Pulled' });
   });
 
+  describe('of a registry that calls a refused password a missing right', () => {
+    const TWO = { plant: { address: ADDRESS, username: 'device', password: 'one', password2: 'two' } };
+    const denied = (): AgentError => new AgentError('AccessDenied', 'denied: access forbidden');
+    const countLogins = ({ engine }: Stage): number =>
+      engine.calls.filter((call) => call.startsWith('login')).length;
+
+    it.each([3600, 0])(
+      'goes on with the other one when a pull is refused, refreshed every %i s',
+      async (refreshIntervalSeconds) => {
+        const { engine, desire, clock, phases, hub } = startStage();
+        engine.serve(CAMERA);
+        await desire({ camera: 'acme/camera:1' }, { refreshIntervalSeconds }, { registryCredentials: TWO });
+        engine.passwords.set(ADDRESS, { device: 'two' });
+        engine.pulls[0]?.fail(denied());
+        await clock.settle();
+        engine.pulls[0]?.finish();
+        await clock.advance(1000);
+        expect(phases()).toEqual({ camera: 'Pulled' });
+        expect(hub.reported['registries']).toMatchObject({ plant: { credential: 'password2' } });
+      },
+    );
+
+    it('does not count a refusal of one that was replaced before it came', async () => {
+      const { engine, desire, clock, phases, image } = startStage();
+      engine.serve(CAMERA);
+      engine.serve(`${ADDRESS}/acme/b:1`);
+      await desire({ a: 'acme/camera:1', b: 'acme/b:1' }, {}, { registryCredentials: TWO });
+      const [first, second] = engine.pulls;
+      engine.passwords.set(ADDRESS, { device: 'two' });
+      first?.fail(denied());
+      await clock.settle();
+      second?.fail(denied());
+      await clock.settle();
+      engine.pulls.forEach(({ finish }) => finish());
+      await clock.advance(1000);
+      expect(phases()).toMatchObject({ a: 'Pulled', b: 'Pulled' });
+      expect(image('b')).not.toHaveProperty('attempts');
+    });
+
+    it('tries its images at once when a password is accepted again', async () => {
+      const stage = startStage();
+      const { engine, desire, clock, phases } = stage;
+      engine.serve(CAMERA);
+      await desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: TWO });
+      engine.passwords.set(ADDRESS, { device: 'not synced yet' });
+      engine.pulls[0]?.fail(denied());
+      await clock.advance(1000);
+      expect(phases()).toEqual({ camera: 'Failed Unauthorized' });
+      engine.passwords.set(ADDRESS, { device: 'one' });
+      engine.pullsFinishAtOnce = true;
+      // What it finds accepted is logged in with at once.
+      await stage.call('CheckRegistry');
+      await clock.advance(1000);
+      expect(phases()).toEqual({ camera: 'Pulled' });
+    });
+
+    it('compares a tag that it could not compare, and logs in anew for that', async () => {
+      const stage = startStage();
+      const { engine, desire, clock, hub } = stage;
+      engine.put(CAMERA);
+      await desire({ camera: 'acme/camera:1' }, { refreshIntervalSeconds: 0 }, { registryCredentials: TWO });
+      engine.passwords.set(ADDRESS, { device: 'two' });
+      engine.failures.set(CAMERA, 'AccessDenied');
+      const before = countLogins(stage);
+      await stage.call('PullImages');
+      await clock.advance(1000);
+      expect(countLogins(stage)).toBeGreaterThan(before);
+      expect(hub.reported['registries']).toMatchObject({ plant: { credential: 'password2' } });
+    });
+
+    it('costs one without another password no login for each missing right', async () => {
+      const stage = startStage();
+      stage.engine.serve(CAMERA);
+      const plant = { address: ADDRESS, username: 'device', password: 'one' };
+      await stage.desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: { plant } });
+      stage.engine.failures.set(CAMERA, 'AccessDenied');
+      stage.engine.pulls[0]?.fail(denied());
+      await stage.clock.advance(60_000);
+      expect(stage.phases()).toEqual({ camera: 'Failed AccessDenied' });
+      expect(countLogins(stage)).toBe(1);
+    });
+
+    it('says that the right is missing where the password in use is still accepted', async () => {
+      const stage = startStage();
+      stage.engine.serve(CAMERA);
+      await stage.desire({ camera: 'acme/camera:1' }, {}, { registryCredentials: TWO });
+      stage.engine.failures.set(CAMERA, 'AccessDenied');
+      stage.engine.pulls[0]?.fail(denied());
+      await stage.clock.advance(60_000);
+      expect(stage.phases()).toEqual({ camera: 'Failed AccessDenied' });
+      expect(stage.engine.calls.filter((call) => call.startsWith('fetchManifest')).length).toBeLessThan(8);
+    });
+  });
+
   it('does not count a refusal of a password that was replaced before it came', async () => {
     const { engine, desire, clock, phases, image } = startStage();
     engine.serve(CAMERA);
