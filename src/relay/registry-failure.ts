@@ -19,7 +19,7 @@ export interface Refused {
   readonly body: string;
 }
 
-/** An answer with a status that was not wanted. */
+/** An answer to the question itself with a status that was not wanted. */
 export class StatusFailure extends AgentError {
   readonly status: number;
 

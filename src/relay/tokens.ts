@@ -8,6 +8,7 @@ import type { Challenge, IssuedToken } from '#core/registry-auth';
 import type { Secret } from '#core/secret';
 import type { Answer, RegistryLine } from '#relay/registry-line';
 import { readWanted, toFailure, withinTime } from '#relay/answers';
+import { BusyRegistry, StatusFailure } from '#relay/registry-failure';
 
 /** What goes with a request so that the registry answers it. */
 export interface Tokens {
@@ -19,7 +20,7 @@ export interface Tokens {
   /**
    * Learns from a 401. What was sent is not sent again.
    *
-   * @throws an AgentError where nothing helps
+   * @throws a StatusFailure where nothing helps
    */
   learn(answer: Answer, repository: string | undefined, refusal: Refusal): void;
   /** A repository's token is not used again. */
@@ -84,7 +85,9 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
         const subject = `token of ${address}`;
         if (status !== 200) {
           const asked = { subject, credential, authorization: headers.authorization };
-          throw await toFailure(answer, asked, clock.nowMs());
+          const failure = await toFailure(answer, asked, clock.nowMs());
+          // It is no answer to what the token is for.
+          throw failure instanceof BusyRegistry ? failure : new AgentError(failure.reason, failure.message);
         }
         const issued = parseToken(String((await readWanted(answer, MAX_ANSWER_BYTES, address)) ?? ''));
         if (issued !== undefined) return issued;
@@ -157,8 +160,8 @@ export function createTokens({ access, line, clock, answerTimeoutMs }: TokensOpt
     learn({ url, response }, repository, { sent, words }) {
       const asked = parseChallenge(response.headers['www-authenticate'] ?? '');
       const subject = repository === undefined ? address : `${address}/${repository}`;
-      const toError = (reason: FailureReason, what: string): AgentError =>
-        new AgentError(reason, `${subject}: the ${what}${words}`);
+      const toError = (reason: FailureReason, what: string): StatusFailure =>
+        new StatusFailure(reason, `${subject}: the ${what}${words}`, 401);
       if (sent?.header.startsWith('Bearer ') === true) {
         held.delete(repository ?? '');
         const { isFresh } = sent;

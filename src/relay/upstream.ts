@@ -177,11 +177,12 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 
 /**
  * Whether a failure may be of HEAD alone, which some registries and proxies do not know: GET shows it, and what the
- * registry has to say. One in distress is not asked again.
+ * registry has to say. One in distress is not asked again, and a password that is refused is not tried again.
  */
 const isOfHead = (error: unknown): boolean =>
   error instanceof StatusFailure &&
   !(error instanceof BusyRegistry) &&
+  error.reason !== 'Unauthorized' &&
   ((error.status >= 400 && error.status < 500 && error.status !== 429) || error.status === 501);
 
 const isStatus = (error: unknown, status: number): boolean =>

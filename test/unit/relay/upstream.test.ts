@@ -434,8 +434,8 @@ describe('a registry that asks whoever sends a token for something else', () => 
       const site = await startHarbor(toldToSenders);
       const upstream = makeUpstream(site.address);
       await upstream.login(NEVER);
-      for (let attempt = 0; attempt < 2; attempt += 1) {
-        expect(await failureOf(upstream.fetchManifest('secret/app', '1', NEVER))).toMatchObject({
+      for (const ask of [upstream.fetchManifest, upstream.headManifest, upstream.fetchManifest]) {
+        expect(await failureOf(ask('secret/app', '1', NEVER))).toMatchObject({
           reason: 'AccessDenied',
           message: `${site.address}/secret/app: the token does not give the right to pull ${WORDS}`,
         });
@@ -664,11 +664,36 @@ describe('a manifest', () => {
     expect(site.requests).toHaveLength(1);
   });
 
-  test('is not asked for by GET where the token is refused', async () => {
+  test('is asked for by GET where the right to it is missing, for the registry’s words', async () => {
     const site = await startSite({ auth: 'bearer' });
     site.faults.isScopeMissing = true;
-    await failureOf(makeUpstream(site.address).headManifest('group/app', '1', NEVER));
-    expect(urlsOf(site).filter((line) => line.startsWith('GET /v2/group'))).toEqual([]);
+    expect(await failureOf(makeUpstream(site.address).headManifest('group/app', '1', NEVER))).toMatchObject({
+      reason: 'AccessDenied',
+      message: expect.stringContaining('(UNAUTHORIZED: authentication required)') as string,
+    });
+    const asked = urlsOf(site).filter((line) => line.includes('/manifests/'));
+    expect(asked.at(-1)).toBe('GET /v2/group/app/manifests/1');
+  });
+
+  test.each([401, 403])(
+    'is not asked for by GET where no token is had for the password: %i',
+    async (status) => {
+      const site = await startSite({ auth: 'bearer' });
+      site.faults.tokenStatus = status;
+      await failureOf(makeUpstream(site.address).headManifest('group/app', '1', NEVER));
+      expect(urlsOf(site).map((line) => line.replace(/\?.*/, ''))).toEqual([
+        'HEAD /v2/group/app/manifests/1',
+        'GET /token',
+      ]);
+    },
+  );
+
+  test('is not asked for by GET where the password itself is refused', async () => {
+    const site = await startSite({ auth: 'basic' });
+    const wrong = { name: 'password', username: 'device', password: new Secret('wrong') } as const;
+    const access = { address: site.address, credential: wrong };
+    await failureOf(makeUpstream(site.address, { access }).headManifest('group/app', '1', NEVER));
+    expect(site.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
   });
 
   test.each([
