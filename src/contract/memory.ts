@@ -3,7 +3,7 @@ import { ImageEntry } from '#contract/desired-schema';
 import { isObject } from '#contract/findings';
 import type { ImageRecord } from '#core/image-record';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
-import { FAILURES } from '#core/reason';
+import { isFailure } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 
 /** What the module remembers of itself between two starts, as it is stored: JSON, and nothing in it is a secret. */
@@ -12,9 +12,7 @@ export type Memory = z.infer<typeof MemorySchema>;
 /** Of a clock that was set back it may be before 1970. */
 const timeMs = z.number().min(-8.64e15).max(8.64e15);
 const count = z.int().min(0);
-const reason = z.custom<FailureReason>(
-  (value) => typeof value === 'string' && Object.hasOwn(FAILURES, value),
-);
+const reason = z.custom<FailureReason>(isFailure);
 
 /** Entries by name. One that does not fit, as another version may have written it, falls out and costs none of the others. */
 const entriesOf = <T extends z.ZodType>(entry: T) =>

@@ -138,10 +138,12 @@ export const FAILURES: Readonly<Record<FailureReason, FailureRow>> = {
 export function toReasonAdvice(reason: Reason | undefined): string | undefined {
   // Room is made in the same way, whether it was missed before a pull or in it.
   const failure = reason === 'LowDisk' ? 'DiskFull' : reason;
-  return failure !== undefined && isFailure(failure) ? FAILURES[failure].advice : undefined;
+  return isFailure(failure) ? FAILURES[failure].advice : undefined;
 }
 
-const isFailure = (reason: Reason): reason is FailureReason => Object.hasOwn(FAILURES, reason);
+/** Whether it is a reason why something failed, and does not merely wait. */
+export const isFailure = (reason: unknown): reason is FailureReason =>
+  typeof reason === 'string' && Object.hasOwn(FAILURES, reason);
 
 interface AgentErrorOptions extends ErrorOptions {
   /** Parts of the message that are a registry's words, in which it may repeat what it was sent. */

@@ -1,6 +1,6 @@
 import { formatBytes } from '#core/format';
 import type { Overview } from '#core/overview';
-import { FAILURES } from '#core/reason';
+import { isFailure, toReasonAdvice } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import type { ImageStatus } from '#core/status';
 import { formatCount, formatMoment } from '#web/format';
@@ -41,7 +41,7 @@ function* toNeighbourProblems({ isAlive, hub, engine, status }: Overview): Gener
   }
   if (engine.state === 'down') {
     yield html`<p><b>EngineUnavailable</b> ${formatMoment(engine.sinceMs, 'for')}: ${engine.message}</p>
-      <p>${FAILURES.EngineUnavailable.advice}</p>`;
+      <p>${toReasonAdvice('EngineUnavailable')}</p>`;
   }
   if (hub.state === 'down') {
     yield html`<p><b>Not connected to edgeHub</b> ${formatMoment(hub.sinceMs, 'for')}</p>
@@ -69,7 +69,7 @@ function toDiskProblems({ status, freeBytes, minFreeBytes }: Overview): Html[] {
   ];
   return [
     html`<p><b>LowDisk</b>: ${toList(facts)}</p>
-      <p>${FAILURES.DiskFull.advice}</p>`,
+      <p>${toReasonAdvice('LowDisk')}</p>`,
   ];
 }
 
@@ -82,7 +82,7 @@ function toFailureProblems({ status, engine }: Overview): Html[] {
         ...(images.length === 0 ? [] : [toNames(images, 'Failed')]),
       ];
       return html`<p><b>${reason}</b>: ${toList(who)}</p>
-        <p>${FAILURES[reason].advice}</p>`;
+        <p>${toReasonAdvice(reason)}</p>`;
     });
 }
 
@@ -100,9 +100,6 @@ function groupFailures({ registries, images }: Overview['status']): Map<FailureR
   }
   return groups;
 }
-
-const isFailure = (reason: string | undefined): reason is FailureReason =>
-  reason !== undefined && Object.hasOwn(FAILURES, reason);
 
 function toNames(names: readonly string[], phase: ImageStatus['phase']): Html {
   const links = names.slice(0, MAX_NAMES).map((name) => html`<a href="/?find=${name}">${name}</a>`);
