@@ -32,8 +32,12 @@ export function createOutlook(): Outlook {
   };
 }
 
-/** Other desired properties are about to come into force. */
+/** Other desired properties are about to come into force. Where none were, nothing is told before a pass has judged. */
 export function keepFormer(outlook: Outlook, { desired, images, registries }: Book): void {
+  if (desired === undefined) {
+    outlook.isKnown = false;
+    return;
+  }
   const { lastDesiredStatus } = outlook;
   outlook.former ??= { desired, images: new Map(images), registries: new Map(registries), lastDesiredStatus };
 }

@@ -13,12 +13,10 @@ export interface CheckOptions {
 
 /** Shows what works at registries, step by step. @returns the exit code */
 export async function check(session: Session, { registry, image, isJson }: CheckOptions): Promise<number> {
-  const document = await askOfDesired<CheckDocument>(
-    session,
-    'CheckRegistry',
-    { ...(registry === undefined ? {} : { registry }), ...toTarget(image) },
-    ({ registries, omitted }) => Object.keys(registries).length === 0 && omitted === undefined,
-  );
+  const document = await askOfDesired<CheckDocument>(session, 'CheckRegistry', {
+    ...(registry === undefined ? {} : { registry }),
+    ...toTarget(image),
+  });
   session.write(isJson ? `${JSON.stringify(document, undefined, 2)}\n` : formatCheck(document));
   const isWell = Object.values(document.registries).every(({ ok }) => ok) && document.omitted === undefined;
   return isWell ? EXIT.well : EXIT.notWell;

@@ -1,7 +1,7 @@
 import { formatBytes, formatDuration } from '#core/format';
 import type { ImageEntry, RegistryEntry, StatusDocument } from '#cli/documents';
 import { formatTroubles } from '#cli/format-troubles';
-import { toMissing } from '#cli/in-force';
+import { toLack, toWords } from '#cli/in-force';
 import { formatBar, formatTable } from '#cli/table';
 
 /** Where everything stands, for a terminal. @param nowMs - milliseconds since 1970, for how long it is to a retry */
@@ -27,19 +27,20 @@ export function formatStatus(status: StatusDocument, nowMs: number): string {
 
 function formatHead(status: StatusDocument, nowMs: number): string {
   const { agent, away, lastDesiredVersion, lastDesiredStatus } = status;
+  const lack = toLack(status);
+  const isTold = lack === undefined || lack === 'unseen';
+  const version = isTold ? '' : 'no desired properties yet';
   const parts = [
     `connected-registry-puller ${agent.version}`,
     toEngine(agent, away),
-    lastDesiredVersion === undefined ? 'no desired properties yet' : `desired version ${lastDesiredVersion}`,
+    lastDesiredVersion === undefined ? version : `desired version ${lastDesiredVersion}`,
   ];
   const hub = away?.edgeHub;
   const since = hub && formatDuration(nowMs - Date.parse(hub.since));
   const description = lastDesiredStatus?.description ?? '';
   const lines = [
-    parts.join(', '),
-    since === undefined
-      ? ''
-      : `Not connected to edgeHub for ${since}: ${toMissing(status) === undefined ? CUT_OFF : UNTOLD}`,
+    parts.filter((part) => part !== '').join(', '),
+    since === undefined ? '' : `Not connected to edgeHub for ${since}: ${isTold ? CUT_OFF : UNTOLD}`,
     description === '' ? '' : `Desired properties: ${description}`,
   ];
   return `${lines.filter((line) => line !== '').join('\n')}\n`;
@@ -83,8 +84,8 @@ function toImageRow(name: string, entry: ImageEntry): string[] {
 
 function formatSummary(status: StatusDocument, nowMs: number): string {
   const { ready, desired, pulled, pulling, waiting, failed, etaSeconds, readyAt } = status.summary;
-  const missing = toMissing(status);
-  if (missing !== undefined) return `Not ready: ${missing}\n`;
+  const lack = toLack(status);
+  if (lack !== undefined) return `Not ready: ${toWords(lack)}\n`;
   const images = desired === 1 ? 'image' : 'images';
   if (ready) {
     const since = readyAt === undefined ? '' : `, for ${formatDuration(nowMs - Date.parse(readyAt))}`;

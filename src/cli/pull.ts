@@ -1,5 +1,6 @@
 import type { ImageEntry, StatusDocument, TaskDocument } from '#cli/documents';
 import { formatStatus } from '#cli/format-status';
+import { toLack } from '#cli/in-force';
 import { ask, askOfDesired, EXIT, Refused } from '#cli/session';
 import type { Session } from '#cli/session';
 import { fetchStatus } from '#cli/status';
@@ -26,7 +27,6 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
     session,
     'PullImages',
     { ...(options.names.length === 0 ? {} : { images: options.names }), force: isForced },
-    (answer) => answer.images.length === 0,
   );
   if (!isAwaited) {
     const count = `${images.length} ${images.length === 1 ? 'image' : 'images'}`;
@@ -42,7 +42,9 @@ export async function pull(session: Session, options: PullOptions): Promise<numb
     names = names.filter((name) => !gone.includes(name));
     if (!isJson) for (const name of gone) session.write(`${name}: no longer desired\n`);
     if (!isJson) tellProgress(session, status.images, told);
-    if (task.status !== 'Running' || session.steadyMs() >= endMs) {
+    // Of no images it is done at once, and whether all is well is known when the engine has answered.
+    const isGoingOn = task.status === 'Running' || toLack(status) === 'unseen';
+    if (!isGoingOn || session.steadyMs() >= endMs) {
       session.write(
         isJson
           ? `${JSON.stringify({ ...task, images: status.images }, undefined, 2)}\n`

@@ -1,7 +1,7 @@
 import { NoModule } from '#cli/client';
 import type { Answer, Call } from '#cli/client';
 import type { StatusDocument } from '#cli/documents';
-import { toMissing } from '#cli/in-force';
+import { toLack, toWords } from '#cli/in-force';
 
 /** What a command works with. */
 export interface Session {
@@ -55,32 +55,24 @@ export class NotInForce extends Error {
 /**
  * Calls a method that works on what is desired.
  *
- * @param isNothing - whether an answer is of nothing
- * @throws NotInForce where that, or that it refuses, is for want of desired properties; else as `ask`
+ * @throws NotInForce where it refuses for want of desired properties; else as `ask`
  */
-export async function askOfDesired<T>(
-  session: Session,
-  method: string,
-  payload: object,
-  isNothing: (answer: T) => boolean,
-): Promise<T> {
+export async function askOfDesired<T>(session: Session, method: string, payload: object): Promise<T> {
   try {
-    const answer = await ask<T>(session, method, payload);
-    if (isNothing(answer)) await checkInForce(session);
-    return answer;
+    return await ask<T>(session, method, payload);
   } catch (error) {
-    // What does not fit fits no other time either.
-    if (error instanceof Refused && error.status !== 400) await checkInForce(session);
+    if (error instanceof Refused && error.status === 503) await checkInForce(session);
     throw error;
   }
 }
 
 async function checkInForce(session: Session): Promise<void> {
   const status = await askHead(session);
-  const missing = toMissing(status);
-  if (missing === undefined) return;
+  const lack = toLack(status);
+  // An engine that does not answer is told better by whoever refused.
+  if (lack === undefined || lack === 'unseen') return;
   const { description = '' } = status.lastDesiredStatus ?? {};
-  throw new NotInForce(`Not done: ${missing}${description === '' ? '' : ` (${description})`}.`);
+  throw new NotInForce(`Not done: ${toWords(lack)}${description === '' ? '' : ` (${description})`}.`);
 }
 
 /** What to say of an error, and the exit code; undefined for a fault of this program. */

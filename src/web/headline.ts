@@ -55,13 +55,19 @@ export function toHeadline({ status, isAlive, engine, hub }: Overview): Headline
 }
 
 function toNoneDesired(
-  { lastDesiredVersion, lastDesiredStatus: found }: Status,
+  { lastDesiredVersion, lastDesiredStatus: found, summary, registries }: Status,
   hub: Neighbour,
   title: string,
 ): Headline {
   if (found === undefined) {
     const text = hub.state === 'down' ? 'Not connected to edgeHub' : 'Waiting for edgeHub';
     return { tone: 'calm', text, rest: 'Nothing is known yet of what is to be pulled.', title };
+  }
+  // Where they were refused, too, no registry is listed.
+  const isAccepted = found.code === 200 || (found.code === 400 && registries.size > 0);
+  if (lastDesiredVersion === undefined && isAccepted && !summary.isReady) {
+    const rest = 'It has not said yet which images are on this device.';
+    return { tone: 'calm', text: 'Waiting for the Docker engine', rest, title };
   }
   if (found.code === 200) return { tone: 'calm', text: 'No images are desired', rest: '', title };
   // Faults of entries are 400 as well, and the others are in force then.

@@ -51,6 +51,17 @@ const COMMANDS = {
   version: showVersion,
 };
 
+/** A stage whose engine takes ten seconds to list its images. */
+function startSlow(): Stage {
+  const stage = startStage();
+  const { listImages } = stage.engine;
+  stage.engine.listImages = async (signal) => {
+    await stage.clock.sleep(10_000, signal);
+    return listImages(signal);
+  };
+  return stage;
+}
+
 const STATES = {
   async 'before edgeHub has told anything'() {
     const stage = startStage();
@@ -60,6 +71,32 @@ const STATES = {
   async 'with desired properties that are refused, and none before'() {
     const stage = startStage();
     await stage.desire({ camera: 'acme/camera:1' }, {}, { schemaVersion: '2.0' });
+    return stage;
+  },
+  async 'with what is desired, before an engine that is slow to answer for the first time'() {
+    const stage = startSlow();
+    stage.engine.serve(`${ADDRESS}/acme/camera:1`);
+    stage.engine.pullsFinishAtOnce = true;
+    await stage.desire({ camera: 'acme/camera:1' });
+    return stage;
+  },
+  async 'with faults in what is desired, before such an engine'() {
+    const stage = startSlow();
+    await stage.desire({ wrong: 'Acme/X' });
+    return stage;
+  },
+  async 'with desired properties that were refused and are mended, before such an engine'() {
+    const stage = startSlow();
+    await stage.desire({}, {}, { schemaVersion: '2.0' });
+    await stage.clock.advance(20_000);
+    stage.engine.put('somebody.example/elses:1');
+    await stage.clock.advance(200);
+    await stage.desire({});
+    return stage;
+  },
+  async 'with nothing that is desired, before such an engine'() {
+    const stage = startSlow();
+    await stage.desire({}, {}, { registryCredentials: {} });
     return stage;
   },
   async 'with desired properties that are refused, and others in force'() {
@@ -119,6 +156,7 @@ const STATES = {
 
 const REFUSED = /schemaVersion/;
 const UNKNOWN = /nothing is known yet/;
+const UNSEEN = /^Not ready: the engine has not answered yet$/m;
 
 describe.each<[keyof typeof STATES, Partial<Record<keyof typeof COMMANDS, Ending>>]>([
   [
@@ -143,6 +181,43 @@ describe.each<[keyof typeof STATES, Partial<Record<keyof typeof COMMANDS, Ending
       'check plant': [1, REFUSED],
       'pull camera': [1, REFUSED],
       version: [0, /running/],
+    },
+  ],
+  [
+    'with what is desired, before an engine that is slow to answer for the first time',
+    {
+      status: [1, UNSEEN],
+      check: [0, /^plant at/],
+      pull: [0, /^Ready: 1 of 1/m],
+      'pull --no-wait': [0, /1 image\./],
+      'pull camera': [0, /Pulled/],
+    },
+  ],
+  [
+    'with faults in what is desired, before such an engine',
+    {
+      status: [1, /^Desired properties: images.wrong: [^]*^Not ready: the engine has not answered yet$/m],
+      check: [0, /^plant at/],
+      pull: [1, /^wrong: InvalidImage/m],
+    },
+  ],
+  [
+    'with desired properties that were refused and are mended, before such an engine',
+    {
+      status: [1, UNSEEN],
+      check: [0, /^plant at/],
+      pull: [0, /^Ready: 0 of 0/m],
+    },
+  ],
+  [
+    'with nothing that is desired, before such an engine',
+    {
+      status: [1, UNSEEN],
+      check: [0, /No registry is listed/],
+      pull: [0, /^Ready: 0 of 0/m],
+      'pull --no-wait': [0, /0 images/],
+      'check plant': [2, /No registry "plant" is listed/],
+      'pull camera': [2, /No image with the name/],
     },
   ],
   [

@@ -90,6 +90,10 @@ it('the status of a module that is ready, or knows nothing yet, says so', () => 
   expect(formatStatus(refused, NOW_MS)).toMatch(
     /\nDesired properties: schemaVersion: must be "1.0"\n\nNot ready: no desired properties are in force\n$/,
   );
+  const accepted = { code: 200, description: '' };
+  expect(formatStatus({ ...refused, lastDesiredStatus: accepted }, NOW_MS)).toBe(
+    'connected-registry-puller 1.0.0, no engine yet\n\nNot ready: the engine has not answered yet\n',
+  );
   const away = { edgeHub: { since: '2026-11-25T17:40:42Z' } };
   expect(formatStatus({ ...unknown, agent, away, summary, registries: {}, images: {} }, NOW_MS)).toMatch(
     /\nNot connected to edgeHub for 12 min: what is desired does not come, /,

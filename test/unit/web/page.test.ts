@@ -98,6 +98,20 @@ describe('the headline', () => {
   });
 
   it.each([
+    ['are without fault', 200, {}],
+    ['have faults beside a registry', 400, { plant: { address: 'plant:5000', login: 'Unknown' } as const }],
+  ])('where the desired properties %s, and the engine has not answered yet', (_how, code, registries) => {
+    const overview = makeOverview({ registries, status: { lastDesiredStatus: { code, description: '' } } });
+    const { lastDesiredVersion: _none, ...status } = overview.status;
+    expect(toHeadline({ ...overview, status })).toEqual({
+      tone: 'calm',
+      text: 'Waiting for the Docker engine',
+      rest: 'It has not said yet which images are on this device.',
+      title: '0/0',
+    });
+  });
+
+  it.each([
     ['refused at the first start', 412, undefined, 'The desired properties were refused'],
     ['no object of images', 400, undefined, 'The desired properties were refused'],
     ['refused after some that list nothing', 412, 42, 'The desired properties were refused'],
