@@ -149,7 +149,7 @@ export function createAgent(given: AgentDeps): Agent {
     observer,
     book,
     tasks,
-    toStatus,
+    outlook,
     toOverview: surroundings.toOverview,
     plans,
     transports,

@@ -2,6 +2,8 @@ import { demandLogin } from '#agent/book';
 import type { Book } from '#agent/book';
 import { cancel, demand } from '#agent/demands';
 import type { Observer } from '#agent/observe';
+import { isHere } from '#agent/outlook';
+import type { Outlook } from '#agent/outlook';
 import type {
   Clock,
   Engine,
@@ -41,12 +43,11 @@ import type { Overview } from '#core/overview';
 import { AgentError } from '#core/reason';
 import { judgeEntry } from '#core/registry-check';
 import { findWanted } from '#core/removal';
-import type { Status } from '#core/status';
 
 export interface MethodDeps {
   readonly book: Book;
   readonly tasks: Tasks;
-  readonly toStatus: () => Status;
+  readonly outlook: Outlook;
   readonly toOverview: () => Overview;
   readonly isEngineAway: () => boolean;
   readonly engine: Engine;
@@ -68,7 +69,7 @@ const MAX_MESSAGE_LENGTH = 1000;
 
 /** The direct methods of twin-contract.md, by name. */
 export function createMethods(deps: MethodDeps): MethodHandlers {
-  const { book, tasks, toStatus, clock, ring } = deps;
+  const { book, outlook, tasks, clock, ring } = deps;
   const removals = createRemovals(deps);
   const checks = createRegistryChecks({
     ...deps,
@@ -115,11 +116,11 @@ export function createMethods(deps: MethodDeps): MethodHandlers {
     if (book.desired === undefined) return desiredUnknown();
     const unknown = findUnknown(named);
     if (unknown !== undefined) return notDesired(unknown);
-    const { images } = toStatus();
     const cancelled = (unique(named) ?? [...book.images.keys()]).filter((name) => {
+      const record = book.images.get(name);
+      if (record === undefined || record.failure?.reason === 'Cancelled') return false;
       // Of one that no pass has judged yet nothing is known, and it may be about to be pulled.
-      const { phase, reason } = images.get(name) ?? {};
-      return book.images.has(name) && phase !== 'Pulled' && reason !== 'Cancelled';
+      return !isHere(outlook, name, record);
     });
     cancel(book, cancelled);
     ring();

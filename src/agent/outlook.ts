@@ -1,4 +1,5 @@
 import type { Book } from '#agent/book';
+import type { ImageRecord } from '#core/image-record';
 import type { Status, Summary } from '#core/status';
 import type { Standing } from '#core/world';
 
@@ -40,6 +41,13 @@ export function keepFormer(outlook: Outlook, { desired, images, registries }: Bo
   }
   const { lastDesiredStatus } = outlook;
   outlook.former ??= { desired, images: new Map(images), registries: new Map(registries), lastDesiredStatus };
+}
+
+/** Whether an image was here when a pass looked last, and nothing has been asked for since that could bring it anew. */
+export function isHere({ standings, former }: Outlook, name: string, record: ImageRecord): boolean {
+  if (standings.get(name)?.phase !== 'Pulled') return false;
+  if (record.isRequested === true || record.demand?.force === true) return false;
+  return former === undefined || former.images.get(name)?.key === record.key;
 }
 
 /** The time stays as long as the set does: a pass that finds nothing new dates nothing. */
