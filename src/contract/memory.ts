@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { ImageEntry } from '#contract/desired-schema';
-import { isObject } from '#contract/findings';
+import { ImageEntry, RegistryEntry } from '#contract/desired-schema';
+import { isObject, withoutNulls } from '#contract/findings';
+import { PullWindowSchema, SettingsSchema } from '#contract/settings-schema';
 import type { ImageRecord } from '#core/image-record';
 import type { JsonObject, JsonValue } from '#core/merge-patch';
 import { isFailure } from '#core/reason';
@@ -111,6 +112,8 @@ export function toRemembered({
 const PASSWORDS = ['password', 'password2'] as const;
 /** What is kept of a registry; anything else in its entry may be a password under a wrong name. */
 const KEPT_IN_CLEAR = ['address', 'username', 'ca'] as const;
+/** A file of certificates may hold the key of one as well. */
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /** Takes the desired properties apart: what may be stored in clear, and the passwords by registry. */
 export function splitSecrets(desired: JsonObject): { document: JsonObject; passwords: JsonObject } {
@@ -118,9 +121,10 @@ export function splitSecrets(desired: JsonObject): { document: JsonObject; passw
   // One that is null is none; without what it holds it would be one at fault.
   const entries = written.filter(([, entry]) => entry !== null);
   const registryCredentials = Object.fromEntries(
-    entries.map(([name, entry]) => [name, pick(entry, KEPT_IN_CLEAR)]),
+    entries.map(([name, entry]) => [name, toKeptRegistry(entry)]),
   );
-  const { $version, schemaVersion, settings } = desired;
+  const { $version, schemaVersion } = desired;
+  const settings = toKeptSettings(desired['settings']);
   const images = Object.fromEntries(
     Object.entries(toObject(desired['images'])).map(([name, image]) => [name, toKeptImage(image)]),
   );
@@ -157,11 +161,38 @@ const hasPassword = (entry: JsonValue | undefined): boolean =>
 
 /** In place of what may hold a secret: no image is written like this, so that the entry stays at fault. */
 const NOT_KEPT = '[secret]';
+/** The same, for a property: none is written like this. */
+const UNFIT = [NOT_KEPT];
 
 /** An entry without what is not known of it; one that is written as an address with a login in it is at fault. */
 function toKeptImage(entry: JsonValue): JsonValue {
   const kept = isObject(entry) ? pick(entry, Object.keys(ImageEntry.shape)) : entry;
   return /@(?!sha256:)/.test(JSON.stringify(kept)) ? NOT_KEPT : kept;
+}
+
+function toKeptRegistry(entry: JsonValue): JsonObject {
+  const kept = toFitting(pick(entry, KEPT_IN_CLEAR), RegistryEntry.shape);
+  const { ca } = kept;
+  return typeof ca === 'string' ? { ...kept, ca: ca.match(CERTIFICATES)?.join('\n') ?? UNFIT } : kept;
+}
+
+function toKeptSettings(settings: JsonValue | undefined): JsonValue | undefined {
+  if (settings === undefined || settings === null) return undefined;
+  if (!isObject(settings)) return UNFIT;
+  const { shape } = SettingsSchema;
+  const known = pick(settings, Object.keys(shape));
+  const { pullWindow } = known;
+  if (!isObject(pullWindow)) return toFitting(known, shape);
+  const window = withoutNulls(pick(pullWindow, Object.keys(PullWindowSchema.in.shape))) as JsonObject;
+  return toFitting({ ...known, pullWindow: window }, shape);
+}
+
+/** Properties without those that are null, and are none; what does not fit may be a secret in a wrong place. */
+function toFitting(written: JsonObject, shape: Readonly<Record<string, z.ZodType>>): JsonObject {
+  const properties = Object.entries(withoutNulls(written) as JsonObject);
+  return Object.fromEntries(
+    properties.map(([key, value]) => [key, shape[key]?.safeParse(value).success === true ? value : UNFIT]),
+  );
 }
 
 const pick = (entry: JsonValue, keys: readonly string[]): JsonObject =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '#core/merge-patch';
 import { createFakeEngine } from '#test/fakes/fake-engine';
 import type { FakeEngine } from '#test/fakes/fake-engine';
 import { createFakeRelay } from '#test/fakes/fake-relay';
@@ -210,6 +211,68 @@ describe('an image that is written with what may be a secret', () => {
     hub.disconnect();
     await clock.advance(60_000);
     expect(agent.toOverview().status.summary).toMatchObject({ isReady: true, desired: 1, pulled: 1 });
+  });
+});
+
+describe('what is written where a secret is not looked for', () => {
+  /** Restarts an agent, with edgeHub away, to which these were given. @returns the desired status before and after */
+  async function restart(registryCredentials: JsonObject, settings: JsonObject = {}) {
+    const { engine, memory } = await liveOnce();
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: CAMERA }, settings, { registryCredentials });
+    await first.clock.advance(5000);
+    await first.stop();
+    const { hub, clock, agent } = startStage({ engine, memory });
+    hub.disconnect();
+    await clock.advance(60_000);
+    const { status } = agent.toOverview();
+    return { text: memory.store.text, status, before: first.hub.reported['lastDesiredStatus'] };
+  }
+
+  const PLANT = { address: ADDRESS, username: 'device', password: 'one' };
+
+  it.each<[string, JsonObject]>([
+    ['a login in an address', { address: 'https://device:s3cret@plant:443' }],
+    ['an address that is none', { address: 'https://plant/s3cret' }],
+    ['a key beside no certificate', { address: 'plant:443', ca: '-----BEGIN PRIVATE KEY-----s3cret' }],
+    ['a user name that is no text', { address: 'plant:443', username: { s3cret: 1 }, password: 'two' }],
+    ['a registry that is only text', 'https://device:s3cret@plant' as unknown as JsonObject],
+  ])('%s is not kept, and its registry is at fault after a restart too', async (_, entry) => {
+    const { text, status } = await restart({ plant: PLANT, office: entry });
+    expect(text).not.toContain('s3cret');
+    expect(status.lastDesiredStatus?.description).toContain('registryCredentials.office');
+    expect(status.registries.get('office')).toMatchObject({ login: 'Failed', reason: 'UnknownRegistry' });
+    expect(status.images.get('camera')).toMatchObject({ phase: 'Pulled' });
+  });
+
+  it('a key beside a certificate is not kept, and the certificate is', async () => {
+    const certificate = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----';
+    const ca = `${certificate}\n-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----\n${certificate}\n`;
+    const { text, status } = await restart({ plant: { ...PLANT, ca } });
+    expect(text).not.toContain('s3cret');
+    expect(text).toContain(JSON.stringify(`${certificate}\n${certificate}`));
+    expect(status.lastDesiredStatus).toMatchObject({ code: 200 });
+  });
+
+  it('a property that is null is none after a restart either', async () => {
+    const { status } = await restart({ plant: PLANT, office: { address: 'office:443', username: null } });
+    expect(status.lastDesiredStatus).toMatchObject({ code: 200 });
+    expect(status.registries.get('office')).not.toMatchObject({ login: 'Failed' });
+  });
+
+  it.each<[string, JsonObject]>([
+    ['an unknown setting', { proxy: 'http://u:s3cret@proxy:80' }],
+    ['an unknown part of one', { pullWindow: { start: '00:00', end: '00:00', s3cret: 'u:s3cret' } }],
+    ['a setting at fault', { logLevel: 'http://u:s3cret@proxy:80' }],
+    ['a part of one at fault', { pullWindow: { start: 's3cret', end: '00:00' } }],
+  ])('%s is not kept, and the others are', async (_, settings) => {
+    const { text, status, before } = await restart(
+      { plant: PLANT },
+      { ...settings, paused: true, unlisted: null },
+    );
+    expect(text).not.toContain('s3cret');
+    expect(text).toContain('"paused":true');
+    expect(status.lastDesiredStatus?.code).toBe(Object(before).code);
   });
 });
 
