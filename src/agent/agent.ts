@@ -140,9 +140,8 @@ export function createAgent(given: AgentDeps): Agent {
       transports.forgetReach();
     },
   });
-  const { relay, setMinFreeBytes } = deps;
-  const relayKeeper = createRelayKeeper({ relay, book, setMinFreeBytes });
-  const plans = createImagePlans({ book, engine, pulls, relay, measures, clock });
+  const relayKeeper = createRelayKeeper({ ...deps, book });
+  const plans = createImagePlans({ ...deps, book, engine, pulls, measures });
   const methods = createMethods({
     ...deps,
     engine,
@@ -157,7 +156,8 @@ export function createAgent(given: AgentDeps): Agent {
     ring: wake.ring,
   });
 
-  const remembrance = deps.memory && createRemembrance({ ...deps.memory, book, herald, clock: steady, log });
+  const remembering = { book, herald, clock: steady, log, onRead: wake.ring };
+  const remembrance = deps.memory && createRemembrance({ ...deps.memory, ...remembering });
   const intake = createIntake({ ...deps, book, outlook, remembrance });
 
   const recallAtMs = clock.steadyMs() + RECALL_AFTER_MS;
@@ -275,8 +275,8 @@ export function createAgent(given: AgentDeps): Agent {
       hub.onChange(takeTwin);
       takeTwin();
       const beside = new AbortController();
-      const remembering = remembrance?.run(beside.signal) ?? Promise.resolve();
-      const work = Promise.all([reporter.run(beside.signal), herald.run(beside.signal), remembering]);
+      const remembers = remembrance?.run(beside.signal);
+      const work = Promise.all([reporter.run(beside.signal), herald.run(beside.signal), remembers]);
       const rounds = { clock, wake, pace, pulse, log, relist: observer.invalidate, pass };
       await Promise.all([loop(rounds, signal), observer.follow(pace.ring, signal)]);
       beside.abort();

@@ -40,7 +40,7 @@ export interface ImagePlanDeps {
   readonly engine: Pick<Engine, 'fetchFreeBytes'>;
   readonly pulls: PullTable;
   /** Absent: nobody here can ask a registry what an image holds. */
-  readonly relay: Relay | undefined;
+  readonly relay?: Relay;
   readonly measures: Measures;
   readonly clock: Clock;
 }

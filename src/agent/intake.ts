@@ -129,7 +129,8 @@ export function createIntake(deps: IntakeDeps): Intake {
       }
     },
     get hasNothing() {
-      return book.desired === undefined && outlook.lastDesiredStatus !== undefined && recalled === undefined;
+      if (recalled !== undefined || remembrance?.isReading === true) return false;
+      return book.desired === undefined && outlook.lastDesiredStatus !== undefined;
     },
     expect(expected) {
       recalled = expected;

@@ -16,6 +16,8 @@ export interface Remembrance {
    * at most; what it answers later is taken then, and nothing is saved before.
    */
   recall(take: (recalled: Recalled) => void): Promise<void>;
+  /** Whether desired properties may be handed over yet, of which nothing is known; for a minute at most. */
+  readonly isReading: boolean;
   /** The desired properties that are in force now. */
   keepDesired(document: JsonObject, sha256: string): void;
   /** Something in the book may have changed. */
@@ -39,6 +41,8 @@ export interface MemoryDeps {
   readonly sealer: Sealer;
   readonly book: Book;
   readonly herald: Pick<Herald, 'heard'>;
+  /** It reads no longer. */
+  readonly onRead: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -49,9 +53,12 @@ const SPACING_MS = 2000;
 const RETRY_MS = 60_000;
 /** A disk that hangs holds nothing up for longer. */
 const PATIENCE_MS = 2000;
+/** Nor is what is to be told held back for longer. */
+const READING_MS = 60_000;
 
 /** Makes the remembrance; nothing is read or written yet. */
-export function createRemembrance({ store, sealer, book, herald, clock, log }: MemoryDeps): Remembrance {
+export function createRemembrance(deps: MemoryDeps): Remembrance {
+  const { store, sealer, book, herald, clock, log } = deps;
   const wake = createWake(clock);
   let desired: Memory['desired'];
   /** The passwords that were sealed or opened last, in clear and sealed. */
@@ -61,6 +68,7 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
   let isSealerAway = false;
   let saved = '';
   let isRefused = false;
+  let isReading = true;
   let saving: Promise<unknown> = Promise.resolve();
   /** A save whose turn has not come. */
   let next: Promise<number> | undefined;
@@ -131,9 +139,9 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
   }
 
   /** @returns whether it was done before the patience ended */
-  async function isInTime(work: Promise<unknown>): Promise<boolean> {
+  async function isInTime(work: Promise<unknown>, patienceMs = PATIENCE_MS): Promise<boolean> {
     const limit = new AbortController();
-    const late = clock.sleep(PATIENCE_MS, limit.signal).then(() => false);
+    const late = clock.sleep(patienceMs, limit.signal).then(() => false);
     const isDone = await Promise.race([work.then(() => true), late]);
     limit.abort();
     return isDone;
@@ -226,6 +234,9 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
 
   return {
     ring: wake.ring,
+    get isReading() {
+      return isReading;
+    },
     async saveNow() {
       await isInTime(saveInTurn());
     },
@@ -234,6 +245,10 @@ export function createRemembrance({ store, sealer, book, herald, clock, log }: M
       // What is not known yet must not be written over.
       saving = reading;
       const recalled = reading.then((kept) => kept && handOver(kept, take));
+      void isInTime(recalled, READING_MS).then(() => {
+        isReading = false;
+        deps.onRead();
+      });
       if (await isInTime(reading)) return recalled;
       log.warn({}, 'the storage folder does not answer; the module starts without what was remembered');
       void reading.then(() => log.info({}, 'the storage folder answers again'));

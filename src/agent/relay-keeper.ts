@@ -13,9 +13,9 @@ export interface RelayKeeper {
 }
 
 export interface RelayKeeperDeps {
-  readonly relay: Relay | undefined;
+  readonly relay?: Relay;
   readonly book: Pick<Book, 'contents' | 'images' | 'registries'>;
-  readonly setMinFreeBytes: ((sizeBytes: number) => void) | undefined;
+  readonly setMinFreeBytes?: (sizeBytes: number) => void;
 }
 
 const NOTHING: ReadonlyMap<string, number> = new Map();

@@ -178,6 +178,58 @@ describe('a storage folder that hangs at the start', () => {
   });
 });
 
+describe('desired properties that are refused while the storage folder hangs', () => {
+  async function refuse() {
+    const { engine, memory, store } = await liveOnce();
+    const first = startStage({ engine, memory });
+    await first.desire({ camera: 'acme/camera:1' });
+    await first.clock.advance(5000);
+    await first.stop();
+    const { hub } = first;
+    const { images } = hub.reported;
+    hub.forget();
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const { load } = store;
+    store.load = async () => answered.then(load);
+    const stage = startStage({ engine, memory, hub });
+    hub.connect();
+    hub.serve({ desired: { $version: 9, schemaVersion: '2.0' } });
+    return { ...stage, store, images, answer };
+  }
+
+  it('do not empty what was reported', async () => {
+    const { hub, clock, images, answer } = await refuse();
+    await clock.advance(50_000);
+    expect(hub.reported['images']).toEqual(images);
+    answer();
+    await clock.advance(5000);
+    expect(hub.reported).toMatchObject({
+      images,
+      lastDesiredStatus: { code: 412 },
+      summary: { ready: true },
+    });
+  });
+
+  it('are told as soon as it has answered that it holds nothing', async () => {
+    const { hub, clock, images, store, answer } = await refuse();
+    store.text = '';
+    await clock.advance(20_000);
+    expect(hub.reported['images']).toEqual(images);
+    answer();
+    await clock.advance(1000);
+    expect(hub.reported).toMatchObject({ images: {}, lastDesiredStatus: { code: 412 } });
+  });
+
+  it('are told after a minute, whatever it does', async () => {
+    const { hub, clock, images, answer } = await refuse();
+    await clock.advance(55_000);
+    expect(hub.reported['images']).toEqual(images);
+    await clock.advance(10_000);
+    expect(hub.reported).toMatchObject({ lastDesiredStatus: { code: 412 }, summary: { ready: false } });
+    answer();
+  });
+});
+
 describe('an image that is written with what may be a secret', () => {
   it('is not taken for one that nobody lists: it is at fault, and what it may mean stays', async () => {
     const { engine, memory } = await liveOnce({ unlisted: 'remove' });
