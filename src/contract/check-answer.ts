@@ -17,7 +17,8 @@ export function toCheckAnswer(checks: ReadonlyMap<string, RegistryCheck>): objec
     const shown = toLine(name, MAX_NAME_LENGTH);
     const entry = toEntry(check);
     sizeBytes += toJsonBytes([shown, entry]);
-    if (sizeBytes > MAX_ANSWER_BYTES) omitted += 1;
+    // Two names may be shown alike.
+    if (sizeBytes > MAX_ANSWER_BYTES || registries.has(shown)) omitted += 1;
     else registries.set(shown, entry);
   }
   return { registries: Object.fromEntries(registries), ...(omitted === 0 ? {} : { omitted }) };

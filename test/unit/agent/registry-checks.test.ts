@@ -152,6 +152,17 @@ describe('a check', () => {
     ]);
   });
 
+  it('counts an entry whose name begins like that of another as far as names are shown', async () => {
+    const stage = startStage();
+    const name = 'x'.repeat(70);
+    const entry = { address: 'http://office' };
+    const registryCredentials = { [`${name}a`]: entry, [`${name}b`]: entry, plant: PLANT };
+    await stage.desire({}, {}, { registryCredentials });
+    expect(await stage.call('CheckRegistry')).toMatchObject({
+      payload: { registries: { plant: { ok: true }, [`${'x'.repeat(63)}…`]: { ok: false } }, omitted: 1 },
+    });
+  });
+
   it('stays under 100 KB with entries at fault by the hundred, and counts what it leaves out', async () => {
     const stage = startStage();
     const names = Array.from({ length: 400 }, (_, index) => `r${index + 100}`);
