@@ -26,12 +26,15 @@ export function restoreRecords(reported: Reported, book: Book): void {
   }
 }
 
-/** An entry has its digest where the image was there; its date may have been cut. */
-function toSeen({ digest, pulledAt, transport }: Reported): ImageRecord['seen'] {
-  if (typeof digest !== 'string') return undefined;
+/**
+ * An entry has its digest where the image was there, unless the engine knows none: by what it knows the image is not
+ * reported. Its date may have been cut.
+ */
+function toSeen({ phase, digest, pulledAt, transport }: Reported): ImageRecord['seen'] {
+  if (typeof digest !== 'string' && phase !== 'Pulled') return undefined;
   const sinceMs = toTimeMs(pulledAt);
   return {
-    digest,
+    ...(typeof digest === 'string' ? { digest } : {}),
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(transport === 'relay' ? { transport } : {}),
   };

@@ -54,7 +54,7 @@ export interface ImageRecord {
   /** As last seen in the engine; absent while it is not there. */
   readonly seen?: {
     readonly digest?: string;
-    /** The engine's, where there is no digest. */
+    /** The engine's, where there is no digest; without either it was seen by the process before. */
     readonly id?: string;
     /** Absent where that is not known: it was there before a restart, and the report had no room for its date. */
     readonly sinceMs?: number;
@@ -205,7 +205,8 @@ export function checkFailed(record: ImageRecord, moment: Moment, begun: Begun = 
 
 /** The engine was seen to have the image. */
 export function seen(record: ImageRecord, found: SeenAs, nowMs: number): ImageRecord {
-  return isSeenAs(record, found) ? record : { ...record, seen: toSeen(record, found, nowMs) };
+  const isKnown = isSeenAs(record, found) && !isNameless(record.seen);
+  return isKnown ? record : { ...record, seen: toSeen(record, found, nowMs) };
 }
 
 /** It stands in the engine as wanted, whoever brought it: what failed before is over. */
@@ -242,15 +243,24 @@ export function retriedBy(record: ImageRecord, latestMs: number): ImageRecord {
 }
 
 const isSeenAs = ({ seen: before }: ImageRecord, { digest, id }: SeenAs): boolean =>
-  before !== undefined && before.digest === digest && (digest !== undefined || before.id === id);
+  before !== undefined &&
+  before.digest === digest &&
+  (digest !== undefined || before.id === id || isNameless(before));
+
+/** Of one that was there before a restart without a registry's digest it is not known as what. */
+const isNameless = (before: ImageRecord['seen']): boolean =>
+  before !== undefined && before.digest === undefined && before.id === undefined;
 
 const toSeen = (record: ImageRecord, found: SeenAs, nowMs: number): NonNullable<ImageRecord['seen']> => {
-  const sinceMs = isSeenAs(record, found) ? record.seen?.sinceMs : nowMs;
+  const isSame = isSeenAs(record, found);
+  const sinceMs = isSame ? record.seen?.sinceMs : nowMs;
+  const transport = isSame ? record.seen?.transport : undefined;
   const { digest, id } = found;
   return {
     ...(digest === undefined ? {} : { digest }),
     ...(id === undefined ? {} : { id }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(transport === undefined ? {} : { transport }),
   };
 };
 

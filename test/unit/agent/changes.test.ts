@@ -387,6 +387,53 @@ it('an image that came through the relay is still said to have, after a restart 
   expect(second.image('camera')).toMatchObject({ phase: 'Pulled', transport: 'relay' });
 });
 
+describe('a restart without a folder, of an image that the engine knows without a registry’s digest', () => {
+  async function liveOnce() {
+    const engine = createFakeEngine();
+    engine.put(CAMERA);
+    const { listImages } = engine;
+    engine.listImages = async (signal) =>
+      (await listImages(signal)).map((image) => ({ ...image, digests: [] }));
+    const first = startStage({ engine });
+    await first.desire({ camera: { image: CAMERA, pullPolicy: 'if-not-present' } });
+    await first.clock.advance(5000);
+    const { pulledAt, ...entry } = first.image('camera');
+    expect(entry).not.toHaveProperty('digest');
+    await first.stop();
+    return { engine, hub: first.hub, pulledAt };
+  }
+
+  function startLater({ engine, hub }: Awaited<ReturnType<typeof liveOnce>>) {
+    hub.forget();
+    const stage = startStage({ engine, hub, startMs: Date.UTC(2026, 10, 24, 15) });
+    hub.connect();
+    return stage;
+  }
+
+  it('dates it as before, and anew when another takes its place', async () => {
+    const before = await liveOnce();
+    const { clock, image } = startLater(before);
+    await clock.advance(20_000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', pulledAt: before.pulledAt });
+    before.engine.serve(CAMERA, { digest: MOVED, id: MOVED });
+    before.engine.put(CAMERA);
+    await clock.advance(20_000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled' });
+    expect(image('camera')['pulledAt']).toMatch(/^2026-11-24T15:/);
+  });
+
+  it('counts that it went meanwhile', async () => {
+    const before = await liveOnce();
+    before.engine.evict(CAMERA);
+    before.engine.serve(CAMERA);
+    before.engine.pullsFinishAtOnce = true;
+    const { clock, image } = startLater(before);
+    await clock.advance(20_000);
+    expect(image('camera')).toMatchObject({ phase: 'Pulled', evictions: 1 });
+    expect(image('camera')['pulledAt']).toMatch(/^2026-11-24T15:/);
+  });
+});
+
 it('a restart dates no image anew, nor has it come another way, where the document was cut for size', async () => {
   const engine = createFakeEngine();
   engine.pullsFinishAtOnce = true;
