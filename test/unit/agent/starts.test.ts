@@ -98,6 +98,30 @@ describe('while a start waits for an engine that is slow to answer, what is repo
   });
 });
 
+it.each(FOLDERS)(
+  'a start before an engine that does not answer says so, and has the dates again when it does, %s',
+  async (_, hasFolder) => {
+    const { options, hub, former } = await liveOnce(hasFolder);
+    const { engine } = options;
+    engine.isAway = true;
+    const { clock, phases } = startLater({ ...options, hub }, 0);
+    const { fetchInfo } = engine;
+    engine.fetchInfo = async (signal) => {
+      await clock.sleep(15_000, signal);
+      return fetchInfo(signal);
+    };
+    hub.connect();
+    await clock.advance(14_000);
+    expect(hub.reported).toEqual(former);
+    await clock.advance(40_000);
+    expect(phases()).toEqual({ camera: 'Failed EngineUnavailable' });
+    expect(hub.reported['summary']).not.toHaveProperty('readyAt');
+    engine.isAway = false;
+    await clock.advance(60_000);
+    expect(toLasting(hub.reported)).toEqual(toLasting(former));
+  },
+);
+
 it('desired properties that are refused are told though none were ever in force, and are until others were judged', async () => {
   const engine = createFakeEngine();
   engine.serve(CAMERA);
