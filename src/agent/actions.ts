@@ -3,7 +3,6 @@ import * as outcomes from '#agent/outcomes';
 import type { Book } from '#agent/book';
 import type { Observer } from '#agent/observe';
 import type { Herald } from '#agent/herald';
-import { toTimeMs } from '#agent/ports';
 import type { Clock, Engine, Log } from '#agent/ports';
 import { login } from '#agent/logins';
 import { own } from '#agent/ownership';
@@ -18,11 +17,13 @@ import { AgentError } from '#core/reason';
 import { formatReference } from '#core/reference';
 import { isRelayName } from '#core/retention';
 import type { Tally } from '#core/tally';
-import type { Action, Running, RunningMeasure } from '#core/world';
+import type { Action, Running, World } from '#core/world';
 
 /** Starts what a plan decided. Every action ends by itself, changes the book, and rings. */
 export interface Actions {
-  readonly running: Running;
+  readonly running: Pick<Running, 'tags'>;
+  /** The time and what is under way then, all of it by one reading of the clock: that may be set at the next. */
+  toNow(): Pick<World, 'nowMs' | 'running'>;
   readonly pulls: PullTable;
   readonly measures: Measures;
   /** All that a pass decided. */
@@ -60,7 +61,8 @@ export function createActions(deps: ActionDeps): Actions {
     tags: new Set<string>(),
     removals: new Set<string>(),
   };
-  const measuring = new Map<string, RunningMeasure>();
+  /** Since when, by the steady clock. */
+  const measuring = new Map<string, number>();
   const refusals = new Set<string>();
   const underWay = new Set<Promise<void>>();
   const stopped = new AbortController();
@@ -122,16 +124,6 @@ export function createActions(deps: ActionDeps): Actions {
       else log.info(fields, 'tag not compared with the registry; what is here stays, and it is asked again');
       outcomes.takeCheckFailed(deps.book, name, failure, { ...toMoment(), begun });
     }
-  }
-
-  /** Kept steady and told by the machine's clock, as the times of a pull are. */
-  function startMeasure(): RunningMeasure {
-    const startedMs = deps.clock.steadyMs();
-    return {
-      get startedAtMs() {
-        return toTimeMs(deps.clock, startedMs);
-      },
-    };
   }
 
   async function measure(name: string): Promise<void> {
@@ -222,7 +214,7 @@ export function createActions(deps: ActionDeps): Actions {
       case 'check':
         return run(sets.checks, action.name, () => ask(action.name, () => check(action.name)));
       case 'measure':
-        measuring.set(action.name, startMeasure());
+        measuring.set(action.name, deps.clock.steadyMs());
         return trackTo(
           () => ask(action.name, () => measure(action.name)),
           () => measuring.delete(action.name),
@@ -245,7 +237,14 @@ export function createActions(deps: ActionDeps): Actions {
   return {
     pulls,
     measures,
-    running: { pulls: pulls.running, ...sets, measures: measuring, refusals },
+    running: sets,
+    toNow() {
+      const nowMs = deps.clock.nowMs();
+      const offsetMs = nowMs - deps.clock.steadyMs();
+      const asked = [...measuring].map(([name, ms]) => [name, { startedAtMs: ms + offsetMs }] as const);
+      const running = { ...sets, pulls: pulls.toRunning(offsetMs), measures: new Map(asked), refusals };
+      return { nowMs, running };
+    },
     start(planned) {
       pulls.forgetEnded();
       planned.forEach(start);

@@ -201,20 +201,19 @@ export function createAgent(given: AgentDeps): Agent {
     }
     const { desired } = book;
     if (desired === undefined) return rest();
-    const vanished = records.takeObservation(book, looked, actions.running.pulls, toMoment());
+    const vanished = records.takeObservation(book, looked, pulls.running, toMoment());
     for (const { name, digest } of vanished) {
       tally.count('evictions_total', {});
       herald.evicted(name, digest);
     }
-    const { running } = actions;
     const { routes, isRelayOn } = transports;
-    const now = { nowMs: clock.nowMs(), engine: looked, freeBytes, running };
+    const now = { ...actions.toNow(), engine: looked, freeBytes };
     const world: World = { ...book, desired, ...now, routes, isRelayOn, keptBytes: relayKeeper.keptSizes() };
     if (looked.kind === 'unavailable' || toUnlisted(world).length === 0) return act(plan(world));
     const idsInUse = await observer.observeUsage(signal);
     if (signal.aborted) return Infinity;
     if (observer.isStale || book.desired !== desired) return clock.nowMs() + STALE_RETRY_MS;
-    return act(plan({ ...world, nowMs: clock.nowMs(), engine: { ...looked, idsInUse } }));
+    return act(plan({ ...world, ...actions.toNow(), engine: { ...looked, idsInUse } }));
   }
 
   /** Nothing is in force. @returns when to look again */
@@ -233,7 +232,7 @@ export function createAgent(given: AgentDeps): Agent {
     settleDemands(book, planned.settledDemands);
     actions.start(planned.actions);
     const standings = new Map<string, Standing>(planned.standings);
-    for (const name of actions.running.pulls.keys()) {
+    for (const name of pulls.running.keys()) {
       if (standings.has(name)) standings.set(name, { phase: 'Pulling' });
     }
     outlook.standings = standings;

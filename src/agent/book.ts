@@ -9,7 +9,7 @@ import type { PullTimes, RecentTimes } from '#core/places';
 import type { RegistryAccess } from '#core/registry-access';
 import { loginDemanded, shiftedRegistry, toCredential, toRegistryRecord } from '#core/registry-record';
 import type { RegistryRecord } from '#core/registry-record';
-import type { Claim, EngineView, RunningPull } from '#core/world';
+import type { Claim, EngineView } from '#core/world';
 
 /**
  * What the agent remembers, and how each event changes it. Records are values; the book holds the current ones.
@@ -102,7 +102,7 @@ export interface Evicted {
 export function takeObservation(
   book: Book,
   view: EngineView,
-  pulling: ReadonlyMap<string, RunningPull>,
+  pulling: ReadonlyMap<string, unknown>,
   moment: Moment,
 ): readonly Evicted[] {
   const evicted: Evicted[] = [];

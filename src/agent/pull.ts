@@ -1,4 +1,3 @@
-import { toTimeMs } from '#agent/ports';
 import type { Clock } from '#agent/ports';
 import type { ImageSpec } from '#core/desired-state';
 import { toRemainingNeed } from '#core/disk-need';
@@ -13,7 +12,10 @@ import type { Transport } from '#core/route';
 import type { CancelCause, RunningPull } from '#core/world';
 
 /** A pull in flight, or one that just ended, as others see it. */
-export interface Pull extends RunningPull {
+export interface Pull extends Omit<RunningPull, 'startedAtMs' | 'advancedAtMs'> {
+  /** By the steady clock, as all that is kept: setting the machine's makes no pull stall. */
+  readonly startedMs: number;
+  readonly advancedMs: number;
   readonly progress: PullProgress;
   /** Of the last half minute; undefined while nothing comes. */
   readonly bytesPerSecond: number | undefined;
@@ -53,7 +55,7 @@ export interface PullStart {
   readonly content: KnownContent | undefined;
   /** How its bytes are expected to come, until that is decided. */
   readonly transport: Transport;
-  readonly clock: Pick<Clock, 'nowMs' | 'steadyMs'>;
+  readonly clock: Pick<Clock, 'steadyMs'>;
   /** Called for each line about a layer: the registry has answered. */
   readonly onHeard: () => void;
   /** Called when nothing is fetched for it any more, and when all is unpacked: another pull may begin. */
@@ -64,7 +66,6 @@ export interface PullStart {
 export function createPull({ spec, content, transport, clock, onHeard, onLetGo }: PullStart): OwnPull {
   let known = content;
   let progress = toSized(known?.missing ?? []);
-  // Kept steady and told by the machine's clock: setting that clock makes no pull stall.
   const startedMs = clock.steadyMs();
   let advancedMs = startedMs;
   let namedMs: number | undefined;
@@ -80,11 +81,9 @@ export function createPull({ spec, content, transport, clock, onHeard, onLetGo }
     reference: spec.reference,
     transport,
     signal: controller.signal,
-    get startedAtMs() {
-      return toTimeMs(clock, startedMs);
-    },
-    get advancedAtMs() {
-      return toTimeMs(clock, advancedMs);
+    startedMs,
+    get advancedMs() {
+      return advancedMs;
     },
     get progress() {
       return progress;

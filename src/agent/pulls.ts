@@ -17,11 +17,13 @@ import { sumBytes } from '#core/progress';
 import { AgentError } from '#core/reason';
 import type { FailureReason } from '#core/reason';
 import { formatReference, formatRepository } from '#core/reference';
-import type { CancelCause } from '#core/world';
+import type { CancelCause, Running, RunningPull } from '#core/world';
 
 /** The pulls in flight. */
 export interface PullTable {
   readonly running: ReadonlyMap<string, Pull>;
+  /** The same for a plan. @param offsetMs - from the steady clock to the machine's */
+  toRunning(offsetMs: number): Running['pulls'];
   /** Those that ended since the last pass: where their images stand now only the next one tells. */
   readonly ended: ReadonlyMap<string, Pull>;
   /** A pass told where all images stand. */
@@ -29,6 +31,12 @@ export interface PullTable {
   /** Pulls one image and takes the outcome into the book; never rejects for a failed pull. */
   start(name: string, spec: ImageSpec, access: RegistryAccess): Promise<void>;
   cancel(name: string, cause: CancelCause): void;
+}
+
+function toRunningPull(pull: Pull, offsetMs: number): RunningPull {
+  const { key, reference, diskBytes, transport, stage, isCancelling, startedMs, advancedMs } = pull;
+  const times = { startedAtMs: startedMs + offsetMs, advancedAtMs: advancedMs + offsetMs };
+  return { key, reference, diskBytes, transport, stage, isCancelling, ...times };
 }
 
 const toBytes = ({ progress }: Pull): number => sumBytes([progress]).downloadedBytes;
@@ -128,7 +136,7 @@ export function createPullTable({
       if (isCurrent(name, pull)) {
         outcomes.takePulled(state, name, pulled, { ...toMoment(), begun });
       }
-      const durationMs = Math.round(clock.nowMs() - pull.startedAtMs);
+      const durationMs = Math.round(clock.steadyMs() - pull.startedMs);
       const { digest, sizeBytes, wasPresent, transport } = pulled;
       book.takeTimes(state, registry, pull.times);
       tally.count('pulls_total', { result: wasPresent ? 'unchanged' : 'succeeded' });
@@ -207,6 +215,8 @@ export function createPullTable({
 
   return {
     running,
+    toRunning: (offsetMs) =>
+      new Map([...running].map(([name, pull]) => [name, toRunningPull(pull, offsetMs)] as const)),
     ended,
     forgetEnded: () => ended.clear(),
     start,

@@ -138,7 +138,9 @@ export function toSpareBytes({
   freeBytes,
   running,
   desired: { settings },
-}: Pick<World, 'freeBytes' | 'desired'> & { readonly running: Pick<Running, 'pulls'> }): number {
+}: Pick<World, 'freeBytes' | 'desired'> & {
+  readonly running: { readonly pulls: ReadonlyMap<string, Pick<RunningPull, 'diskBytes'>> };
+}): number {
   if (freeBytes === undefined) return Infinity;
   let reservedBytes = 0;
   for (const { diskBytes } of running.pulls.values()) reservedBytes += diskBytes;

@@ -599,6 +599,33 @@ describe('what goes wrong', () => {
 });
 
 describe('a clock that is set', () => {
+  it('back by hours while a pass works, between any two readings of it: no pull is ended', async () => {
+    const ends: string[] = [];
+    let readings = Infinity;
+    for (let jumpAt = 1; readings >= jumpAt - 1; jumpAt += 1) {
+      const engine = createFakeEngine();
+      engine.serve(CAMERA);
+      const { desire, clock, logs, stop } = startStage({ engine });
+      await desire({ camera: CAMERA });
+      engine.pulls[0]?.layer('a', { kind: 'downloading', currentBytes: 1, totalBytes: 2 });
+      const { nowMs } = clock;
+      readings = 0;
+      Object.assign(clock, {
+        nowMs() {
+          readings += 1;
+          if (readings === jumpAt) clock.jump(-5 * 3_600_000);
+          return nowMs();
+        },
+      });
+      engine.put('somebody.example/elses:1');
+      await clock.advance(3000);
+      ends.push(...logs.filter((line) => line.includes('pull cancelled')));
+      await stop();
+    }
+    expect(ends).toEqual([]);
+    expect(readings).toBeGreaterThan(4);
+  });
+
   it.each([
     ['forward', 86_400_000],
     ['back', -86_400_000],
