@@ -105,7 +105,7 @@ export function createRemembrance(deps: MemoryDeps): Remembrance {
       const opening = persist(
         async () => {
           const text = await sealer.open(sealed);
-          return { text, passwords: JSON.parse(text) as JsonObject };
+          return { text, passwords: parsePasswords(text) };
         },
         (error) => {
           if (hasFailed) return;
@@ -273,4 +273,13 @@ export function createRemembrance(deps: MemoryDeps): Remembrance {
       await saveInTurn();
     },
   };
+}
+
+/** @throws without the parser's own words, which would quote what was opened */
+function parsePasswords(text: string): JsonObject {
+  try {
+    return JSON.parse(text) as JsonObject;
+  } catch {
+    throw new Error('what was opened is not what was sealed');
+  }
 }
